@@ -194,7 +194,8 @@ class BlockNames:
         if root is None:
             return "", ""
         inside = address - root.address
-        return plain_member(root.variable + member_path(self.types.catalogue, root.type, inside)), root.whose
+        way = member_path(self.types.catalogue, root.type, inside, self.types.telling_at(address))
+        return plain_member(root.variable + way), root.whose
 
     def _root(self, address: int) -> TypedRoot | None:
         """Return the variable that the address is in."""
@@ -217,10 +218,11 @@ class BlockNames:
         if number == NONE or inside < 0:
             return f"+{offset:#x}"
         size = size_of(self.types.catalogue, number)
+        telling = self.types.telling_at(int(self.types.start[block]) + offset)
         if not int(self.types.count[block]) or not size:
-            return member_path(self.types.catalogue, number, inside)
+            return member_path(self.types.catalogue, number, inside, telling)
         index, inside = divmod(inside, size)
-        return f"[{index}]{member_path(self.types.catalogue, number, inside)}"
+        return f"[{index}]{member_path(self.types.catalogue, number, inside, telling)}"
 
 
 def _indices(indices: Sequence[str]) -> str:

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from gdbheap.lazy import dataclass
 from gdbheap.types.catalogue import NONE, Catalogue, Member, MemberKind, TypeInfo, TypeKind
 
 # So many names of one type, arrays in arrays and structs in structs are gone through: the rest may be a circle.
 _DEEPEST = 16
+
+
+@dataclass(frozen=True)
+class Telling:
+    """How a member is told: with the `indices` of arrays, or as any element; and the type that a pointer there leads to
+    (`wanted`, NONE where that is not known), which says what a union holds."""
+
+    indices: bool = True
+    wanted: int = NONE
+
+
+_PLAINLY = Telling()
 
 
 def stripped(catalogue: Catalogue, number: int) -> int:
@@ -52,9 +65,9 @@ def _has_typedef(catalogue: Catalogue, number: int, name: str) -> bool:
     )
 
 
-def member_path(catalogue: Catalogue, number: int, offset: int, depth: int = 0, indices: bool = True) -> str:
+def member_path(catalogue: Catalogue, number: int, offset: int, telling: Telling = _PLAINLY, depth: int = 0) -> str:
     """Return the way from an object of this type to what lies at the offset in it: ".items[3].key"; "" for the object
-    itself, "+0x4" behind what has no members there. Without `indices` it is the way to any element: ".items[].key"."""
+    itself, "+0x4" behind what has no members there. Without indices it is the way to any element: ".items[].key"."""
     number = stripped(catalogue, number)
     rest = f"+{offset:#x}" if offset else ""
     if number == NONE or depth > _DEEPEST:
@@ -64,11 +77,11 @@ def member_path(catalogue: Catalogue, number: int, offset: int, depth: int = 0, 
         size = size_of(catalogue, info.target)
         if not size:
             return rest
-        inner = member_path(catalogue, info.target, offset % size, depth + 1, indices)
-        return f"[{offset // size if indices else ''}]{inner}"
+        inner = member_path(catalogue, info.target, offset % size, telling, depth + 1)
+        return f"[{offset // size if telling.indices else ''}]{inner}"
     if info.kind not in (TypeKind.STRUCT, TypeKind.UNION):
         return rest
-    for member in _by_telling(catalogue, info):
+    for member in _by_telling(catalogue, info, offset, telling.wanted):
         if member.kind is MemberKind.VIRTUAL_BASE:
             continue
         length = size_of(catalogue, member.type)
@@ -76,17 +89,46 @@ def member_path(catalogue: Catalogue, number: int, offset: int, depth: int = 0, 
         if within or (offset >= member.offset and _is_flexible(catalogue, member.type)):
             if member.kind is MemberKind.VTABLE:
                 return ""
-            inner = member_path(catalogue, member.type, offset - member.offset, depth + 1, indices)
+            inner = member_path(catalogue, member.type, offset - member.offset, telling, depth + 1)
             return f".{member.name}{inner}" if member.name else inner
     return rest
 
 
-def _by_telling(catalogue: Catalogue, info: TypeInfo) -> list[Member]:
-    """Return the members, the last first; of a union, those that are pointers before the others."""
+def _by_telling(catalogue: Catalogue, info: TypeInfo, offset: int, wanted: int) -> list[Member]:
+    """Return the members, the last first; of a union, those with a pointer to the wanted type at the offset, then those
+    that are pointers, before the others."""
     members = list(reversed(info.members))
     if info.kind is TypeKind.UNION:
-        members.sort(key=lambda each: not _is_pointer(catalogue, each.type))
+        members.sort(
+            key=lambda each: (
+                wanted == NONE or _pointee(catalogue, each.type, offset - each.offset) != wanted,
+                not _is_pointer(catalogue, each.type),
+            )
+        )
     return members
+
+
+def _pointee(catalogue: Catalogue, number: int, offset: int) -> int:
+    """Return the type that a pointer at the offset in a type leads to; NONE where there is none, or in a union."""
+    for _ in range(_DEEPEST):
+        number = stripped(catalogue, number)
+        if number == NONE:
+            return NONE
+        info = catalogue.types[number]
+        if info.kind is TypeKind.POINTER:
+            return stripped(catalogue, info.target) if not offset else NONE
+        if info.kind is TypeKind.ARRAY:
+            size = size_of(catalogue, info.target)
+            number, offset = info.target, offset % size if size else offset
+        elif info.kind is TypeKind.STRUCT:
+            inside = [each for each in info.members if each.kind in (MemberKind.FIELD, MemberKind.BASE)]
+            inside = [each for each in inside if each.offset <= offset < each.offset + size_of(catalogue, each.type)]
+            if not inside:
+                return NONE
+            number, offset = inside[-1].type, offset - inside[-1].offset
+        else:
+            return NONE
+    return NONE
 
 
 def _is_pointer(catalogue: Catalogue, number: int) -> bool:
@@ -94,9 +136,9 @@ def _is_pointer(catalogue: Catalogue, number: int) -> bool:
     return number != NONE and catalogue.types[number].kind is TypeKind.POINTER
 
 
-def member_name(catalogue: Catalogue, number: int, offset: int, indices: bool = True) -> str:
+def member_name(catalogue: Catalogue, number: int, offset: int, telling: Telling = _PLAINLY) -> str:
     """Return a member with its type in front: "Shape::id", "dictEntry.key" in C; the type's name for the whole."""
-    path = member_path(catalogue, number, offset, indices=indices)
+    path = member_path(catalogue, number, offset, telling)
     behind = stripped(catalogue, number)
     scope = "::" if behind != NONE and catalogue.types[behind].language in ("c++", "rust") else "."
     name = type_name(catalogue, number) if path else ""

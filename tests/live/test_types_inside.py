@@ -44,3 +44,13 @@ def test_members_of_objects_inside_are_told_by_name(answers):
     answer, _ = answers
     assert "struct entries.first" in answer.text
     assert "4,144 bytes into a live block, likely block with struct head at +0x1000 (struct page.dirty)" in answer.text
+
+
+def test_a_unions_member_is_the_one_that_its_pointer_goes_with(answers):
+    answer, _ = answers
+    rows = answer.json["heap types --blocks"]["rows"]
+    roles = {(row["role"], row["type"]) for row in rows if "choice.u." in (row["role"] or "")}
+    assert roles == {
+        ("struct choice.u.inner.label", "struct label"),
+        ("struct choice.u.leaf.cursor", "struct cursor"),
+    }

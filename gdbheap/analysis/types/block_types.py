@@ -8,10 +8,11 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.types.inner import Inner, no_inner
+from gdbheap.analysis.types.union_words import UnionWords, no_union_words
 from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import NONE, Catalogue
 from gdbheap.types.confidence import Confidence as Confidence
-from gdbheap.types.type_names import member_name, member_path, size_of, type_name
+from gdbheap.types.type_names import Telling, member_name, member_path, size_of, type_name
 from gdbheap.types.typed_root import TypedRoot
 
 if TYPE_CHECKING:
@@ -60,17 +61,19 @@ class How(enum.IntEnum):
 @dataclass(frozen=True)
 class Role:
     """What is known of a block by who points to it: the member at `offset` of `type` (a variable's type where a
-    variable does: then `name` is the variable's)."""
+    variable does: then `name` is the variable's). `wanted` is the block's own type where a union does."""
 
     type: int
     offset: int
     name: str = ""
+    wanted: int = NONE
 
     def text(self, catalogue: Catalogue) -> str:
         """Return what people call it: "dictEntry.key", "server.clients[]": the elements of an array are one."""
+        telling = Telling(indices=False, wanted=self.wanted)
         if self.name:
-            return self.name + member_path(catalogue, self.type, self.offset, indices=False)
-        return member_name(catalogue, self.type, self.offset, indices=False)
+            return self.name + member_path(catalogue, self.type, self.offset, telling)
+        return member_name(catalogue, self.type, self.offset, telling)
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ class BlockTypes:
     where there are several. For each edge of the graph: `firm`, the word is a pointer member of a typed block, and
     `dead`, it lies where the type has nothing; `firm_roots`, for each of the roots' words: a variable's pointer to a
     struct that is a part of a typed block, as a list's head has it (no rows where nothing has a type). `start` are the
-    blocks' first addresses, `inner` the objects in blocks beside those that these are called by. `interrupted`:
+    blocks' first addresses, `inner` the objects in blocks beside those that these are called by, `unions` what
+    unions' pointers lead to. `interrupted`:
     Ctrl-C cut it short.
     """
 
@@ -137,6 +141,7 @@ class BlockTypes:
     misfits: tuple[Misfit, ...] = ()
     roots: tuple[TypedRoot, ...] = ()
     inner: Inner = field(default_factory=no_inner)
+    unions: UnionWords = field(default_factory=no_union_words)
     interrupted: bool = False
 
     def __len__(self) -> int:
@@ -163,17 +168,22 @@ class BlockTypes:
     def member_at(self, block: int, offset: int) -> str:
         """Return what lies at the offset in a typed block: "Shape::id", "Shape[3]::id"; "" where that is not known."""
         lying, within = self.inner.at(np.array([int(self.start[block]) + offset], np.uint64))
+        telling = self.telling_at(int(self.start[block]) + offset)
         if lying[0] >= 0:
-            return member_name(self.catalogue, int(lying[0]), int(within[0]))
+            return member_name(self.catalogue, int(lying[0]), int(within[0]), telling)
         number, inside = int(self.type[block]), offset - int(self.part[block])
         if number == NONE or inside < 0:
             return ""
         size = size_of(self.catalogue, number)
         if not int(self.count[block]) or not size:
-            return member_name(self.catalogue, number, inside)
+            return member_name(self.catalogue, number, inside, telling)
         index, inside = divmod(inside, size)
-        path = member_path(self.catalogue, number, inside)
+        path = member_path(self.catalogue, number, inside, telling)
         return f"{type_name(self.catalogue, number)}[{index}]{path}"
+
+    def telling_at(self, address: int) -> Telling:
+        """Return how the member at an address is told: a union's by what its pointer leads to."""
+        return Telling(wanted=self.unions.type_at(address))
 
     def chain(self, block: int) -> tuple[TypeStep, ...]:
         """Return the words that lead from a variable to the block, the variable's first; () where none is known."""
@@ -195,7 +205,7 @@ class BlockTypes:
         for root in self.roots:
             inside = address - root.address
             if inside == 0 or 0 < inside < size_of(self.catalogue, root.type):
-                return root.name + member_path(self.catalogue, root.type, inside)
+                return root.name + member_path(self.catalogue, root.type, inside, self.telling_at(address))
         return ""
 
 

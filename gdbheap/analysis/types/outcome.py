@@ -10,10 +10,11 @@ from gdbheap.analysis.types.root_words import covering_roots, root_words
 from gdbheap.analysis.types.rules import DEAD_RULES
 from gdbheap.analysis.types.slots import MIXED, PADDING, VOID
 from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.union_words import UnionWords
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import are_among
-from gdbheap.types.catalogue import TypeKind
+from gdbheap.process.columns.distinct import are_among, codes_of
+from gdbheap.types.catalogue import NONE, TypeKind
 from gdbheap.types.type_names import element_size
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
         named=state.names,
         roots=state.roots,
         inner=state.inner,
+        unions=_union_words(state, words, from_roots),
         interrupted=interrupted,
     )
 
@@ -84,6 +86,15 @@ def _firm_roots(state: TypingState, words: TypedWords) -> Mask:
     return firm
 
 
+def _union_words(state: TypingState, *every: TypedWords) -> UnionWords:
+    """Return what unions' pointers lead to, as far as that is known."""
+    chosen = [each.at((each.code == MIXED) & (state.type[each.target] >= 0)) for each in every]
+    place = np.concatenate([each.place for each in chosen])
+    types = np.concatenate([state.type[each.target] for each in chosen])
+    order = np.argsort(place, kind="stable")
+    return UnionWords(place[order], types[order])
+
+
 def _fill_roles(
     state: TypingState, words: TypedWords, from_roots: TypedWords, covering: NDArray[np.int64]
 ) -> tuple[Role, ...]:
@@ -92,7 +103,7 @@ def _fill_roles(
     roles: list[Role] = []
     numbered: dict[str, int] = {}
     # Of elements of one array one is asked for its name: an array of pointers makes as many as it has elements.
-    known: dict[tuple[str, int, int], int] = {}
+    known: dict[tuple[str, int, int, int], int] = {}
     sizes: dict[int, int] = {}
     for each in (from_roots, words):
         each = each.at(_are_pointers(each) & (state.role[each.target] < 0) & (each.parent != each.target))
@@ -100,6 +111,8 @@ def _fill_roles(
             continue
         is_variable = each.parent < 0
         key = np.where(is_variable, -1 - each.place.astype(np.int64), each.slot)
+        if (each.code == MIXED).any():
+            key = codes_of(key, np.where(each.code == MIXED, state.type[each.target], NONE))
         values, first, which = np.unique(key, return_index=True, return_inverse=True)
         numbers = np.full(len(values), -1, np.int32)
         for index, at in enumerate(first.tolist()[: _MOST_ROLES - len(roles)]):
@@ -107,7 +120,7 @@ def _fill_roles(
             if role.type not in sizes:
                 sizes[role.type] = element_size(catalogue, role.type)
             size = sizes[role.type]
-            alike = role.name, role.type, role.offset % size if size else role.offset
+            alike = role.name, role.type, role.offset % size if size else role.offset, role.wanted
             if alike not in known:
                 known[alike] = numbered.setdefault(role.text(catalogue), len(roles))
                 if known[alike] == len(roles):
@@ -119,11 +132,12 @@ def _fill_roles(
 
 def _role(state: TypingState, words: TypedWords, at: int, covering: NDArray[np.int64]) -> Role:
     parent, slot = int(words.parent[at]), int(words.slot[at])
+    wanted = int(state.type[words.target[at]]) if words.code[at] == MIXED else NONE
     if parent < 0:
         word = int(np.searchsorted(state.held.from_roots.place, words.place[at]))
         root = state.roots[int(covering[word])]
-        return Role(root.type, int(words.place[at]) - root.address, root.in_any_thread)
+        return Role(root.type, int(words.place[at]) - root.address, root.in_any_thread, wanted)
     if slot == NO_SLOT:
         return Role(int(state.type[parent]), 0)
     number, word = state.layouts.owner(slot)
-    return Role(number, word * state.layouts.pointer_size)
+    return Role(number, word * state.layouts.pointer_size, wanted=wanted)
