@@ -141,10 +141,13 @@ def _notes_on_types(target: Target, types: BlockTypes) -> Iterator[str]:
     if not types.catalogue.types:
         main = target.process.main
         program = main.path.rpartition("/")[2] if main is not None else "the program"
-        yield (
-            f"no debug information for {program}: only what needs none is named. Compile it with -g, or install its "
-            "debug symbols (on Debian the package PROGRAM-dbgsym; elsewhere debuginfod serves them)"
+        way = (
+            "Its file is not here"
+            if main is not None and main.file is None
+            else "Compile it with -g, or install its debug symbols (on Debian the package PROGRAM-dbgsym; elsewhere "
+            "debuginfod serves them)"
         )
+        yield f"no debug information for {program}: only what needs none is named. {way}"
     if types.interrupted:
         yield "stopped by Ctrl-C: only the types found until then are known; the next command continues"
     if (types.type == NONE).any() and _are_rusts(types):

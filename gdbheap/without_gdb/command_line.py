@@ -24,9 +24,10 @@ from gdbheap.interface.limit import limited, rows_wanted
 from gdbheap.interface.manual import manual
 from gdbheap.interface.words import ShellWords
 from gdbheap.report.charset import in_charset
-from gdbheap.report.deliver import STANDARD_OUTPUT, form_of, to_file, to_screen
+from gdbheap.report.deliver import STANDARD_OUTPUT, OutputForm, form_of, to_file, to_screen
 from gdbheap.report.progress import Progress
 from gdbheap.session.target import Target
+from gdbheap.without_gdb.spelled_commands import Spell, spelled_by, with_commands_spelled
 
 if TYPE_CHECKING:
     from gdbheap.without_gdb.reader import Files, Reader
@@ -60,10 +61,14 @@ def run(words: Sequence[str]) -> int:
     if missing := packages.missing():
         raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.setup_command()}")
     with ExitStack() as hold:
-        return _answer(command, reader_of(options, hold), rest)
+        return _answer(command, reader_of(options, hold), rest, spelled_by(options, _is_answered_here))
 
 
-def _answer(command: Command, reader: Reader, rest: Sequence[str]) -> int:
+def _is_answered_here(words: Sequence[str]) -> bool:
+    return is_command(words) and " ".join(words[:2]) not in _GDB_ALONE
+
+
+def _answer(command: Command, reader: Reader, rest: Sequence[str], spell: Spell) -> int:
     target = Target(reader)
     on_terminal = sys.stdout.isatty()
     target.begin(Progress(_say) if on_terminal else None)
@@ -73,6 +78,8 @@ def _answer(command: Command, reader: Reader, rest: Sequence[str]) -> int:
     report = replace(report, notes=(*report.notes, *undecoded, *reader.remarks))
     if arguments["json"]:
         report = limited(report, rows_wanted(command, arguments))
+    if form_of(arguments) is OutputForm.TEXT:
+        report = with_commands_spelled(report, spell)
     path = answer_file(command, arguments)
     if path not in (None, STANDARD_OUTPUT):
         sys.stdout.write(to_file(report, path, form_of(arguments)))

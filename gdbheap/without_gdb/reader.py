@@ -24,6 +24,7 @@ from gdbheap.types.local_variable import LocalVariable, ToldType
 from gdbheap.without_gdb.demangle import demangled
 from gdbheap.without_gdb.frame_variables import local_variables, stack_place, types_in_function
 from gdbheap.without_gdb.instructions import Instructions
+from gdbheap.without_gdb.missing_files import missing_files
 from gdbheap.without_gdb.named_values import NamedValues
 from gdbheap.without_gdb.stacks import Stacks
 from gdbheap.without_gdb.stops import StopKnowledge, Stops
@@ -64,7 +65,7 @@ class Reader:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What the reader of an answer must know of how the process was read."""
-        return (*self._told, *self.fetched)
+        return (*self._told, *self.fetched, *missing_files(self._process))
 
     @property
     def fetched(self) -> tuple[str, ...]:

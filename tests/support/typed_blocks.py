@@ -86,7 +86,7 @@ class ShopTarget:
         monkeypatch.setattr(module, "all_names", lambda target: BlockNames(types, blocks))
         monkeypatch.setattr(module, "judged_blocks", lambda target: leaks)
         self.process = SimpleNamespace(
-            main=SimpleNamespace(path="/usr/bin/shop"),
+            main=SimpleNamespace(path="/usr/bin/shop", file="/usr/bin/shop"),
             assumed_zeros=(),
             stand_ins=(),
             left_out=(),
