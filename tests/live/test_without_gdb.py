@@ -166,7 +166,7 @@ def test_what_cannot_be_is_one_line(tmp_path):
     core = tmp_path / "core"
     core.write_bytes(b"no core")
     for words, said in (
-        (["heap", "leaks"], "wants a core"),
+        (["heap", "leaks"], "needs a core"),
         (["heap", "leaks", "--pid", "0x12"], "--pid takes"),
         (["heap", "leaks", "--pid", str((1 << 22) + 1)], "there is no process"),
         (["heap", "frob", "--core", str(core)], "frob"),
