@@ -66,6 +66,14 @@ def test_every_block_of_the_gallery_has_its_verdict(program):
     assert differences(verdicts(told), expected(told.story)) == {}
 
 
+@pytest.mark.parametrize("bits", [39, 42])
+def test_kernels_with_fewer_bits_of_address(bits):
+    """As kernels have them that are built for three levels of page tables, of 4 or of 64 KiB."""
+    told = look(aarch64_stub.build("leaks"), [LEAKS, "vmmap"], bits=bits)
+    assert max(int(row["end"], 16) for row in told.answers["vmmap"]["rows"]) <= 1 << bits
+    assert differences(verdicts(told), expected(told.story)) == {}
+
+
 def test_tags_of_memory_hide_no_block():
     told = look(aarch64_stub.build("leaks"), [LEAKS, "heap check"], tunables="glibc.mem.tagging=1")
     story, tags = re.subn(r"0x[0-9a-f]{1,2}00([0-9a-f]{12})\b", r"0x\1", told.story)

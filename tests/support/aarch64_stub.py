@@ -55,10 +55,13 @@ def look(
     get_there: Sequence[str] = ("break inspected", "continue"),
     without_symbols: bool = False,
     tunables: str = "",
+    bits: int = 0,
 ) -> Told:
     """Run the program under qemu and gdb to where `get_there` brings it, say the commands with --json, and let the
-    program end."""
-    with tempfile.TemporaryDirectory() as directory, _emulated(program, arguments, Path(directory), tunables) as door:
+    program end. With `bits` that is all that its addresses have."""
+    options = ("-E", f"GLIBC_TUNABLES={tunables}") if tunables else ()
+    options += ("-R", hex(1 << bits)) if bits else ()
+    with tempfile.TemporaryDirectory() as directory, _emulated(program, arguments, Path(directory), options) as door:
         output = Path(directory) / "output"
         words = [*_GDB, *(("-iex", "set debug-file-directory /nonexistent") if without_symbols else _DEBUG)]
         lines = [f"source {ROOT / 'gdb_init.py'}", f"target remote {door}", *get_there]
@@ -72,11 +75,10 @@ def look(
 
 
 @contextmanager
-def _emulated(program: Path, arguments: Sequence[str], directory: Path, tunables: str) -> Iterator[str]:
+def _emulated(program: Path, arguments: Sequence[str], directory: Path, options: Sequence[str]) -> Iterator[str]:
     """Start the program in qemu, which waits for gdb before its first instruction; yield where."""
     door = directory / "door"
-    words = ["qemu-aarch64", "-L", str(SYSTEM), "-g", str(door)]
-    words += ["-E", f"GLIBC_TUNABLES={tunables}"] if tunables else []
+    words = ["qemu-aarch64", "-L", str(SYSTEM), "-g", str(door), *options]
     with open(directory / "output", "wb") as output:
         process = subprocess.Popen(
             [*words, str(program), *arguments], stdin=subprocess.DEVNULL, stdout=output, start_new_session=True
