@@ -31,7 +31,9 @@ _RULES = {
     AccessRule.SWAPPED: "the page is read back from swap",
     AccessRule.FILE_OR_COPY: "a write to the file's page, or to a private copy: a core does not show which",
     AccessRule.KEY_KEEPS_EXECUTE_ONLY: "execute-only memory: protection key {key} forbids it",
-    AccessRule.EXECUTE_ONLY: "execute-only memory: x86 can read it unless a protection key forbids that",
+    AccessRule.EXECUTE_ONLY: (
+        "execute-only memory: whether it can be read depends on the processor (x86's protection keys, aarch64's EPAN)"
+    ),
     AccessRule.KEY_DECIDES: (
         "the mapping has protection key {key}: the thread's rights decide (`print/x $pkru`, two bits a key)"
     ),

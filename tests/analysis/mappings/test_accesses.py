@@ -8,6 +8,7 @@ import pytest
 
 from gdbheap.analysis.mappings.accesses import accesses
 from gdbheap.machine.aarch64.machines import AARCH64
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.live.pages import PageState
 from gdbheap.sentences.facts.said import said
@@ -77,7 +78,10 @@ def test_vsyscall_may_be_called_at_its_entries_alone():
 
 def test_execute_only_memory_is_not_told():
     space = AddressSpace([VMA(HEAP, HEAP + 0x1000, "--xp")])
-    assert results(HEAP, process=replace(made_process(), address_space=space)) == ["unknown", ACCERR, "allowed"]
+    for machine in (X86_64, AARCH64):
+        process = replace(made_process(), address_space=space, pid=None, machine=machine)
+        assert results(HEAP, process=process) == ["unknown", ACCERR, "allowed"]
+        assert "aarch64's EPAN" in said(accesses(process, HEAP, None)[0].effect)
 
 
 def test_where_the_mappings_are_not_known_nothing_is_foretold():
