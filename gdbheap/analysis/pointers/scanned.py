@@ -20,10 +20,12 @@ def scanned(process: Process) -> Iterator[tuple[VMA, int, int]]:
     module made read-only after relocation, and the program's own (anonymous memory is made to be written),
     whether it may still be read or not."""
     vmas = process.address_space.vmas
+    # (Linkers that align segments to more than a page leave a gap between it and the data.)
+    relros = {process.page_of(module.relro[0]) for module in process.modules if module.relro is not None}
     closed = []
     for index, vma in enumerate(vmas):
         following = vmas[index + 1] if index + 1 < len(vmas) else None
-        relro = following is not None and _is_relro(vma, following)
+        relro = vma.start in relros or (following is not None and _is_relro(vma, following))
         if vma.readable and (vma.writable or relro):
             if not _is_device(process, vma):
                 yield vma, vma.start, vma.end
