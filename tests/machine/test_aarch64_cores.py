@@ -3,6 +3,7 @@ and without the files that ran, against what the programs said of themselves."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -64,3 +65,13 @@ def test_stacks_of_threads_have_their_guards(name: str) -> None:
     guards = [row for row in rows if row["kind"] == "thread_guard"]
     assert len(stacks) == len(guards) == 4
     assert {int(row["end"], 16) - int(row["start"], 16) for row in guards} == {64 << 10}
+
+
+def test_memory_beyond_48_bits_of_address_holds_blocks() -> None:
+    places = {name: int(value, 16) for name, value in re.findall(r"(high|held|lost) (0x\w+)", said_by("wide"))}
+    assert places["high"] == 1 << 50
+    rows = answer("wide", "heap leaks --kind all --blocks")["rows"]
+    kinds = {int(row["example"], 16): row["kind"] for row in rows}
+    assert (kinds[places["held"]], kinds[places["lost"]]) == ("still_reachable", "definitely_lost")
+    holders = answer("wide", f"heap owners {places['held']:#x}")["rows"]
+    assert places["high"] + 24 in {int(row["place"], 16) for row in holders}

@@ -23,8 +23,8 @@ def test_threads_have_their_tcaches_and_stacks() -> None:
     assert (found["faults"], found["notes"]) == ([], [])
     owned = [state for _, state in shown(answer(LEAKS, "heap chunks --count 0")).values() if state == "malloc_owned"]
     assert len(owned) == 3
-    rows = answer(LEAKS, "vmmap")["rows"]
-    assert [row["kind"] for row in rows].count("thread_stack") == 2
+    kinds = [row["kind"] for row in answer(LEAKS, "vmmap")["rows"]]
+    assert (kinds.count("thread_stack"), kinds.count("thread_guard")) == (2, 2)
 
 
 def test_a_call_is_known_by_its_bytes() -> None:

@@ -15,8 +15,8 @@ from gdbheap.process.images.elf_image import read_image
 from gdbheap.process.process import Module, Process
 
 _MOST_IN_LIST = 1 << 16
-# sizeof(struct pthread) is a multiple of its alignment, and larger than this.
-_ALIGNMENT, _LEAST = 64, 0x400
+# sizeof(struct pthread) is a multiple of its alignment (64 bytes, later 16), and larger than this.
+_ALIGNMENT, _LEAST = 16, 0x400
 
 
 @dataclass(frozen=True)
