@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence
 from gdbheap.analysis.types.containers import ContainerKind, Containers, Objects, find_containers
+from gdbheap.analysis.types.libcxx_containers import find_libcxx, libcxx_sizes
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.memory import Memory
 from gdbheap.types.catalogue import NONE
@@ -43,13 +44,18 @@ def container_use(memory: Memory, types: BlockTypes) -> list[ContainerUse]:
     """Return the containers in typed blocks and variables by type, the most wasteful first, then the fullest."""
     book = TypeBook(types.catalogue)
     sure = np.where(types.confidence >= Confidence.LIKELY, types.type, np.int32(NONE))
-    found = find_containers(memory, book, Objects(types.start, sure, types.part, types.count), types.roots)
-    uses = [use for each in found for use in _use(book, each)]
+    objects = Objects(types.start, sure, types.part, types.count)
+    uses = [
+        use for each in find_containers(memory, book, objects, types.roots) for use in _use(each, _sizes(book, each))
+    ]
+    uses += [
+        use for each in find_libcxx(memory, book, objects, types.roots) for use in _use(each, libcxx_sizes(book, each))
+    ]
     return sorted(uses, key=lambda use: (-use.wasted, -use.entries, use.type))
 
 
-def _use(book: TypeBook, found: Containers) -> Iterator[ContainerUse]:
-    entries, capacity, unit = _sizes(book, found)
+def _use(found: Containers, sizes: tuple[Counts, Counts | None, int]) -> Iterator[ContainerUse]:
+    entries, capacity, unit = sizes
     sound = (entries >= 0) & (entries < _MOST)
     if capacity is not None:
         sound &= (capacity >= entries) & (capacity < _MOST)

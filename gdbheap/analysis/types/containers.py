@@ -4,7 +4,7 @@ has room for."""
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.libstdcxx import OWN_TEXT, instance_of
@@ -85,12 +85,17 @@ def container_kind(book: TypeBook, number: int) -> ContainerKind | None:
     return next((kind for template, kind in _TEMPLATES if instance_of(name, template)), None)
 
 
-def containers_in(book: TypeBook, number: int) -> tuple[tuple[int, int], ...]:
+KindOf = Callable[[TypeBook, int], "ContainerKind | None"]
+"""Tells which kind of container a type is."""
+
+
+def containers_in(book: TypeBook, number: int, kind_of: KindOf = container_kind) -> tuple[tuple[int, int], ...]:
     """Return (offset, type) of the containers that every object of a type has in it, itself if it is one."""
-    return tuple(_inside(book, number, 0, 0))[:_MOST_IN_TYPE]
+    return tuple(_inside(book, number, (0, 0), kind_of))[:_MOST_IN_TYPE]
 
 
-def _inside(book: TypeBook, number: int, offset: int, depth: int) -> Iterator[tuple[int, int]]:
+def _inside(book: TypeBook, number: int, where: tuple[int, int], kind_of: KindOf) -> Iterator[tuple[int, int]]:
+    offset, depth = where
     number = book.stripped(number)
     if number == NONE or depth > _DEEPEST:
         return
@@ -98,14 +103,14 @@ def _inside(book: TypeBook, number: int, offset: int, depth: int) -> Iterator[tu
     if info.kind is TypeKind.ARRAY:
         size = book.size(info.target)
         for index in range(min(max(info.count, 0), _MOST_ELEMENTS) if size else 0):
-            yield from _inside(book, info.target, offset + index * size, depth + 1)
+            yield from _inside(book, info.target, (offset + index * size, depth + 1), kind_of)
     elif info.kind is TypeKind.STRUCT:
-        if container_kind(book, number) is not None:
+        if kind_of(book, number) is not None:
             yield offset, number
             return
         for member in info.members:
             if member.kind in (MemberKind.FIELD, MemberKind.BASE):
-                yield from _inside(book, member.type, offset + member.offset, depth + 1)
+                yield from _inside(book, member.type, (offset + member.offset, depth + 1), kind_of)
 
 
 @dataclass(frozen=True)
@@ -127,26 +132,35 @@ def find_containers(
 ) -> Iterator[Containers]:
     """Yield the containers of these kinds in the blocks and in the variables, by type.
     Whoever calls decides which blocks' types are sure enough."""
+    for container, address in container_places(book, objects, roots).items():
+        kind = container_kind(book, container)
+        if kind is None or kind not in kinds:
+            continue
+        first = address + np.uint64(own_place(book, container, kind))
+        words = gather_words(memory, book.pointer_size, first, min(_WORDS[kind], _words_of(book, container)))
+        yield Containers(container, kind, address, first, words)
+
+
+def container_places(
+    book: TypeBook, objects: Objects, roots: Sequence[TypedRoot], kind_of: KindOf = container_kind
+) -> dict[int, Words]:
+    """Return where the containers of each type lie in the blocks and in the variables, in order of address."""
     found: dict[int, list[Words]] = {}
     for number in distinct(objects.type[objects.type >= 0]).tolist():
-        inside = containers_in(book, number)
+        inside = containers_in(book, number, kind_of)
         if inside:
             first = _elements(book, number, objects)
             for offset, container in inside:
                 found.setdefault(container, []).append(first + np.uint64(offset))
     for root in roots:
         if root.word is None:
-            for offset, container in containers_in(book, root.type):
+            for offset, container in containers_in(book, root.type, kind_of):
                 found.setdefault(container, []).append(np.array([root.address + offset], np.uint64))
+    places = {}
     for container, addresses in found.items():
-        kind = container_kind(book, container)
-        if kind is None or kind not in kinds:
-            continue
         address = np.sort(np.concatenate(addresses))
-        address = address[np.flatnonzero(np.diff(address, prepend=np.uint64(0)))]
-        first = address + np.uint64(own_place(book, container, kind))
-        words = gather_words(memory, book.pointer_size, first, min(_WORDS[kind], _words_of(book, container)))
-        yield Containers(container, kind, address, first, words)
+        places[container] = address[np.flatnonzero(np.diff(address, prepend=np.uint64(0)))]
+    return places
 
 
 def own_place(book: TypeBook, number: int, kind: ContainerKind) -> int:

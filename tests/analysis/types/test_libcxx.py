@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
+from gdbheap.analysis.types.containers import ContainerKind, Containers
 from gdbheap.analysis.types.libcxx import is_libcxx_node, lay_out_shared, libcxx_targets
+from gdbheap.analysis.types.libcxx_containers import libcxx_kind, libcxx_sizes
 from gdbheap.analysis.types.slots import BYTES, PADDING, Layouts
 from gdbheap.analysis.types.variants import variant_in
 from gdbheap.types.catalogue import TypeKind
@@ -100,3 +104,32 @@ def test_a_variants_types_are_told_in_the_order_of_its_index():
     found = variant_in(book, variant)
     assert found is not None and found.arms == tuple(kinds) and (found.index, found.width) == (8, 4)
     assert variant_in(book, plain) is None
+
+
+def test_what_containers_hold_and_have_room_for():
+    """(Words as clang's programs have them: a long string begins with its capacity and a bit, a short one with twice
+    its length; a deque ends with its size.)"""
+    made = Library(language="c++")
+    letter, item = made.scalar("char", 1), made.struct("Item", 24)
+    cases = {
+        ("basic_string<char, std::__1::allocator<char> >", letter, 24): [
+            ([0x31, 40, 0x5000], (40, 47)),
+            ([0x6C6C65680A, 0, 0], (5, 5)),
+        ],
+        ("vector<Item, std::__1::allocator<Item> >", item, 24): [([0x5000, 0x5030, 0x5060], (2, 4))],
+        ("unordered_set<Item, H, E, A>", item, 40): [([0x5000, 11, 0x6000, 4, 0x3F800000], (4, 11))],
+        ("map<Item, Item, C, A>", item, 24): [([0x5000, 0x5030, 7], (7, None))],
+        ("deque<Item, A>", item, 48): [([0x5000, 0x5000, 0x5008, 0x5010, 3, 9], (9, None))],
+    }
+    numbers = {made.instance(name, value, size): rows for (name, value, size), rows in cases.items()}
+    larger = made.instance("map<Item, Item, Comparison, A>", item, 32)
+    book = TypeBook(made.catalogue())
+    for number, rows in numbers.items():
+        kind = libcxx_kind(book, number)
+        assert isinstance(kind, ContainerKind)
+        address = np.arange(len(rows), dtype=np.uint64)
+        words = np.array([row for row, _ in rows], np.uint64)
+        entries, capacity, _ = libcxx_sizes(book, Containers(number, kind, address, address, words))
+        room = [None] * len(rows) if capacity is None else capacity.tolist()
+        assert list(zip(entries.tolist(), room)) == [expected for _, expected in rows]
+    assert libcxx_kind(book, larger) is None
