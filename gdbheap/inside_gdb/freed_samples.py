@@ -52,7 +52,7 @@ class FreedSamples:
     def get_ready(self, samples: Sequence[Sample]) -> None:
         """Get ready for glance(); the process stands still."""
         self.look(samples)
-        word, number = self._word, np.uint64 if self._word == 8 else np.uint32
+        word, number = self._word, np.dtype(f"u{self._word}").type
         newest = self._open[-_GLANCED_AT:]
         headers = [(samples[each].address - word, word) for each in newest]
         sizes = np.frombuffer(Glances(self._memory.pid, headers).now(), number) & number(_SIZE)
