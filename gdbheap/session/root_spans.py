@@ -19,6 +19,7 @@ from gdbheap.types.typed_root import RootKind
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gdbheap.analysis.pointers.pointer_graph import PointerGraph
     from gdbheap.analysis.retained.root_groups import RootGroups, Span
     from gdbheap.elf.data_symbols import DataSymbols
     from gdbheap.process.process import Module
@@ -34,7 +35,7 @@ def root_groups(target: Target) -> RootGroups:
 
     def group(_: object) -> RootGroups:
         place = held.from_roots.place
-        named = [*_statics(target, place), *_thread_locals(target, place)]
+        named = [*_statics(target, place), *_thread_locals(target, place), *_in_registers(target, held)]
         shown = {each.start for each in named if each.kind == GLOBAL}
         typed = [replace(each, kind=GLOBAL) if each.start in shown else each for each in _typed(target)]
         return RootGroups(held, apart(typed, named))
@@ -51,6 +52,33 @@ def _typed(target: Target) -> Iterator[Span]:
         size = size_of(types.catalogue, root.type)
         if root.word is None and size:
             yield Span(root.address, root.address + size, kinds[root.kind], root.name, type=root.type)
+
+
+def _in_registers(target: Target, held: PointerGraph) -> Iterator[Span]:
+    """Yield where variables that lie in registers are on the stack: a function that was called from there has saved
+    them, those of the outermost frames furthest up."""
+    from gdbheap.analysis.pointers.roots import STACK
+    from gdbheap.analysis.retained.root_groups import LOCAL, Span
+
+    wanted = [each for each in plain_types(target).roots if each.word is not None and each.thread is not None]
+    if not wanted:
+        return
+    words = np.array([each.word for each in wanted], np.uint64)
+    pointers = held.from_roots
+    value = held.blocks.start[pointers.target] + pointers.offset.astype(np.uint64)
+    chosen = np.isin(value, words)
+    place, value = pointers.place[chosen], value[chosen]
+    free: dict[tuple[int | None, int], list[int]] = {}
+    for stack in (each for each in held.roots.ranges if each.kind == STACK):
+        low, high = np.searchsorted(place, np.array([stack.start, stack.end], np.uint64)).tolist()
+        for address, word in zip(place[low:high].tolist(), value[low:high].tolist()):
+            free.setdefault((stack.thread, word), []).append(address)
+    size = target.process.pointer_size
+    for root in reversed(wanted):  # the outermost frames are the last
+        places = free.get((root.thread, root.word or 0))
+        if places:
+            start = places.pop()
+            yield Span(start, start + size, LOCAL, root.name, type=root.type)
 
 
 def _statics(target: Target, place: NDArray[np.uint64]) -> Iterator[Span]:

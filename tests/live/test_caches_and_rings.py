@@ -26,3 +26,12 @@ def test_each_structure_is_one_row_with_its_owner_and_the_programs_sums():
 
 def told(row):
     return row and (row["kind"], row["bytes"], row["blocks"])
+
+
+def test_what_optimised_code_has_in_a_register_is_the_callers_variables():
+    with running(build("held_by_a_caller", "-O2")) as program:
+        answer = ask(["-p", str(program.pid)], ["heap retained"])["heap retained"]
+    first = answer["rows"][0]
+    # The database, its name, 500 rows; the statement and its text are main's other variable's, or reachable from there.
+    assert (first["kind"], first["holder"]) == ("local", "database in main() of thread 1")
+    assert 502 <= first["blocks"] <= 504

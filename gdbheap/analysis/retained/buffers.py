@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+from gdbheap.analysis.retained.root_groups import RootGroups
 from gdbheap.analysis.types.block_types import BlockTypes, Role
 from gdbheap.lazy import np
 from gdbheap.types.catalogue import NONE, Catalogue, TypeKind
@@ -18,15 +19,32 @@ if TYPE_CHECKING:
 _DATA = (TypeKind.CHARACTER, TypeKind.SCALAR)
 
 
-def edges_of_buffers(held: PointerGraph, types: BlockTypes) -> NDArray[np.bool_]:
+def edges_of_buffers(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> NDArray[np.bool_]:
     """Return which edges of the graph lie in such a buffer, of whose type nothing else is known."""
     is_data = np.array([_leads_to_data(types.catalogue, each) for each in types.roles], np.bool_)
     buffers = (types.type == NONE) & (types.role != NONE)
     buffers[buffers] = is_data[types.role[buffers]]
+    of_variables = held.from_roots.target[_words_to_data(held, groups, types.catalogue)]
+    buffers[of_variables[(types.type[of_variables] == NONE) & (types.role[of_variables] == NONE)]] = True
     found: NDArray[np.bool_] = buffers[held.graph.source]
     return found
 
 
+def _words_to_data(held: PointerGraph, groups: RootGroups, catalogue: Catalogue) -> NDArray[np.intp]:
+    """Return which root words are variables, or members of such, that are pointers to characters or numbers."""
+    inside = held.from_roots.place.astype(np.int64) - groups.starts[groups.of_word].astype(np.int64)
+    kind = groups.types[groups.of_word]
+    chosen = np.flatnonzero(kind != NONE)
+    pairs = zip(kind[chosen].tolist(), inside[chosen].tolist())
+    known: dict[tuple[int, int], bool] = {}
+    told = [known[each] if each in known else known.setdefault(each, _leads(catalogue, *each)) for each in pairs]
+    return chosen[np.array(told, np.bool_)]
+
+
 def _leads_to_data(catalogue: Catalogue, role: Role) -> bool:
-    target = stripped(catalogue, pointers_of(catalogue, role.type).get(role.offset, NONE))
+    return _leads(catalogue, role.type, role.offset)
+
+
+def _leads(catalogue: Catalogue, kind: int, offset: int) -> bool:
+    target = stripped(catalogue, pointers_of(catalogue, kind).get(offset, NONE))
     return target != NONE and catalogue.types[target].kind in _DATA

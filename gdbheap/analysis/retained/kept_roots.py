@@ -60,7 +60,7 @@ def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kep
     is_weak = weak_words(held, groups, types)
     data = np.flatnonzero(in_data & ~groups.of_c_library & ~is_weak)
     first = target[data]
-    edges = _edges(held, types, first)
+    edges = _edges(held, groups, types, first)
     graph = Adjacency(len(held.blocks), held.graph.source[edges], held.graph.target[edges])
     owner = np.full(graph.count, UNSEEN, np.int32)
     _give(graph, owner, first, _DATA)
@@ -90,20 +90,32 @@ def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kep
     )
 
 
-def _edges(held: PointerGraph, types: BlockTypes, first: NDArray[np.int32]) -> Rows:
+def _edges(held: PointerGraph, groups: RootGroups, types: BlockTypes, first: NDArray[np.int32]) -> Rows:
     """Return the edges that hold something: those of typed blocks that are no pointers only where `first` (the blocks
-    that data lead to) leads to their targets in no other way."""
+    that data lead to) leads to their targets in no other way; of blocks that data do not lead to where nothing does."""
     source, target = held.graph.source, held.graph.target
     is_weak = (types.type[source] != NONE) & (types.confidence[source] >= Confidence.LIKELY) & ~types.firm
-    is_weak |= weak_edges(held, types) | edges_of_buffers(held, types)
+    is_weak |= weak_edges(held, types) | edges_of_buffers(held, groups, types)
     alive = ~types.dead
-    if not (is_weak & alive).any():
+    weak = np.flatnonzero(alive & is_weak)
+    if not len(weak):
         return np.flatnonzero(alive)
     strong = np.flatnonzero(alive & ~is_weak)
     graph = Adjacency(len(held.blocks), source[strong], target[strong])
+    idle = _reached(graph, first)[target[weak]]
+    every = Adjacency(len(held.blocks), source[alive], target[alive])
+    others = ~idle & ~_reached(every, first)[source[weak]]
+    if others.any():
+        idle |= others & _reached(graph, np.concatenate((held.from_roots.target, register_targets(held))))[target[weak]]
+    alive[weak[idle]] = False
+    return np.flatnonzero(alive)
+
+
+def _reached(graph: Adjacency, first: NDArray[np.int32]) -> NDArray[np.bool_]:
     owner = np.full(graph.count, UNSEEN, np.int32)
     _give(graph, owner, first, _DATA)
-    return np.flatnonzero(alive & (~is_weak | (owner[target] == UNSEEN)))
+    reached: NDArray[np.bool_] = owner != UNSEEN
+    return reached
 
 
 def _give(graph: Adjacency, owner: NDArray[np.int32], target: NDArray[np.int32], whose: int) -> None:

@@ -20,13 +20,31 @@ def test_only_what_a_pointer_to_data_leads_to_is_a_buffer():
         "holder", 32, field("text", 0, letter), field("any", 8, anything), field("item", 16, made.pointer(item))
     )
     several = made.array(letter, 4)
-    # Blocks 0 to 3: what the three members and an array's second element lead to; 4: the same as 0, but typed.
+    # Blocks 0 to 3: what the three members and an array's second element lead to; 4: the same as 0, but typed; 5:
+    # nothing; 6 to 8: what variables lead to, one of characters, one of an item, and one of
+    # characters that leads to a typed block.
     roles = (Role(holder, 0), Role(holder, 8), Role(holder, 16), Role(several, 8, "texts"))
     types = SimpleNamespace(
         catalogue=made.catalogue(),
         roles=roles,
-        role=np.array([0, 1, 2, 3, 0, NONE]),
-        type=np.array([NONE, NONE, NONE, NONE, item, NONE]),
+        role=np.array([0, 1, 2, 3, 0, NONE, NONE, NONE, NONE]),
+        type=np.array([NONE, NONE, NONE, NONE, item, NONE, NONE, NONE, item]),
     )
-    held = SimpleNamespace(graph=SimpleNamespace(source=np.arange(6)))
-    assert edges_of_buffers(held, types).tolist() == [True, False, False, True, False, False]
+    words = SimpleNamespace(place=np.array([0x100, 0x108, 0x110], np.uint64), target=np.array([6, 7, 8], np.int32))
+    groups = SimpleNamespace(
+        starts=np.array([0x100, 0x108, 0x110], np.uint64),
+        of_word=np.arange(3),
+        types=np.array([letter, made.pointer(item), holder]),
+    )
+    held = SimpleNamespace(graph=SimpleNamespace(source=np.arange(9)), from_roots=words)
+    assert edges_of_buffers(held, groups, types).tolist() == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
