@@ -16,7 +16,7 @@ from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.fact import Fact
 from gdbheap.process.live.touched import touched_spans
-from gdbheap.process.memory import readable_pieces
+from gdbheap.process.memory import Words, readable_pieces
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -144,28 +144,36 @@ def _at_page_starts(process: Process, layout: Layout, stretch: UnclaimedRange) -
 
 def _chunk_at(process: Process, layout: Layout, mapping: int, end: int) -> MmappedChunk | None:
     """Return the chunk whose mapping starts at `mapping`, or None."""
-    address = first_chunk_after(mapping, layout)
-    try:
-        prev_size, raw = process.words.read_many(address, 2)
-    except MemoryFault:
+    address, words = first_chunk_after(mapping, layout), process.words
+    index = (address - mapping) // layout.pointer_size
+    page = _front(words, mapping, (layout.page_size // layout.pointer_size, index + 2))
+    if page is None:
         return None
-    outer = _decode(layout, address, prev_size, raw, (mapping, end))
-    return outer and (_aligned_inside(process, layout, outer, end) or outer)
+    outer = _decode(layout, address, page[index], page[index + 1], (mapping, end))
+    return outer and (_aligned_inside(words, layout, (outer, page), end) or outer)
 
 
-def _aligned_inside(process: Process, layout: Layout, outer: MmappedChunk, end: int) -> MmappedChunk | None:
-    """Return the chunk that memalign made of the one at the start of its mapping, or None: the first header stays there
-    as it was.
+def _front(words: Words, mapping: int, counts: tuple[int, ...]) -> memoryview | None:
+    """Return the first words of a mapping, the first of the counts that can be read: most of the places where a header
+    may be lie in the first page, which is read once."""
+    for count in counts:
+        try:
+            return words.read_many(mapping, count)
+        except MemoryFault:
+            pass
+    return None
+
+
+def _aligned_inside(
+    words: Words, layout: Layout, known: tuple[MmappedChunk, memoryview], end: int
+) -> MmappedChunk | None:
+    """Return the chunk that memalign made of the one at the start of its mapping, whose first page is known, or None:
+    the first header stays there as it was.
 
     Mirrors _int_memalign: the aligned mem for which at least MINSIZE lies before the chunk (since glibc 2.43:
     whatever lies before); its prev_size tells how much.
     """
-    words, size = process.words, layout.pointer_size
-    # Most of the places lie in the first page: it is read once.
-    try:
-        page = words.read_many(outer.start, layout.page_size // size)
-    except MemoryFault:
-        page = memoryview(b"").cast("Q")
+    (outer, page), size = known, layout.pointer_size
     for address in _aligned_places(layout, outer):
         index = (address - outer.start) // size
         try:

@@ -25,11 +25,12 @@ _MOST_PAGES = 1 << 16
 
 @dataclass(frozen=True)
 class _Mapping:
-    """An mmapped chunk at `address`, and [start, end) as its header tells."""
+    """An mmapped chunk at `address`, and [start, end) as its header tells, of which prev_size is `held`."""
 
     address: int
     start: int
     end: int
+    held: int
 
 
 def check_mmapped(heap: CheckedHeap) -> Iterator[Finding]:
@@ -55,18 +56,18 @@ def _mappings(heap: CheckedHeap) -> list[_Mapping]:
     for row in np.flatnonzero(heap.table.arena == MMAPPED_ARENA).tolist():
         address, size = int(heap.table.address[row]), int(heap.table.size[row])
         try:
-            before = heap.words.read(address) & ~1
+            held = heap.words.read(address)
         except MemoryFault:
             continue
-        found.append(_Mapping(address, address - before, address + size + (heap.layout.mmapped_overhead or 0)))
+        end = address + size + (heap.layout.mmapped_overhead or 0)
+        found.append(_Mapping(address, address - (held & ~1), end, held))
     return found
 
 
 def _check_huge_flag(heap: CheckedHeap, each: _Mapping) -> Iterator[Finding]:
     """Bit 0 of prev_size says that the chunk has huge pages (glibc 2.43): there are none unless mp_ says how large
     they are."""
-    mp = heap.view.parameters
-    held = heap.words.read(each.address)
+    mp, held = heap.view.parameters, each.held
     if held & 1 and mp is not None and not mp.get("hp_pagesize"):
         call = clause("free_realloc_takes_one_huge_pages")
         why = clause("bit_0_says_huge_pages_mp_")
