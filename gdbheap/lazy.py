@@ -2,7 +2,7 @@
 expressions. Without that they take two thirds of the time to a small process's first answer.
 
 Every module that needs numpy writes `from gdbheap.lazy import np`. `from gdbheap.lazy import dataclass` gives a class
-its methods when the first of it is made (0.1 ms for each class). No class that the standard library's own decorator
+its methods when the first of it is made (0.05 ms for each class). No class that the standard library's own decorator
 makes a dataclass of may derive from one. A module's own regular expressions are regex(), compiled when first used
 (0.3 ms to 1 ms each).
 """
@@ -62,6 +62,8 @@ def _import_with_deaf_threads(name: str) -> ModuleType:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+# So many instances of a class are made before its own __init__ is compiled.
+_FEW = 8
 # The classes whose methods are put off, and whether each is frozen.
 _put_off: dict[type[Any], bool] = {}
 
@@ -98,8 +100,7 @@ def _complete(made: type[Any]) -> None:
 
 
 def _make(made: type[Any], frozen: bool) -> None:
-    """What dataclasses.dataclass does, with code of its own for __init__ alone: to compile it is what a dataclass
-    costs."""
+    """What dataclasses.dataclass does, without code that is compiled for this class: that is what it costs."""
     own = dict(made.__dict__)
     if not made.__doc__:
         made.__doc__ = made.__name__  # or a signature is made for it, which takes longer than all the rest
@@ -111,7 +112,7 @@ def _make(made: type[Any], frozen: bool) -> None:
     def is_equal(self: Any, other: Any) -> Any:
         return compared(self) == compared(other) if other.__class__ is self.__class__ else NotImplemented
 
-    methods = {"__init__": _initialiser(members), "__repr__": _repr, "__eq__": is_equal, "__hash__": None}
+    methods = {"__init__": _initialiser(made, members), "__repr__": _repr, "__eq__": is_equal, "__hash__": None}
     if frozen:
         methods |= {"__setattr__": _refuse, "__delattr__": _refuse, "__hash__": lambda self: hash(hashed(self))}
     for name, method in methods.items():
@@ -120,8 +121,33 @@ def _make(made: type[Any], frozen: bool) -> None:
             setattr(made, name, method)
 
 
-def _initialiser(members: tuple[dataclasses.Field[Any], ...]) -> Any:
-    """Return the __init__ of a class with these fields."""
+def _initialiser(made: type[Any], members: tuple[dataclasses.Field[Any], ...]) -> Any:
+    """Return the __init__ of a class with these fields: to compile it takes longer than to make some instances with
+    one that goes for all classes. It is compiled for who makes many, or calls it wrongly."""
+    names = {each.name for each in members}
+    left = _FEW
+
+    def __init__(self: Any, *arguments: Any, **named: Any) -> None:
+        nonlocal left
+        left -= 1
+        given = {**{each.name: value for each, value in zip(members, arguments)}, **named}
+        is_plain = left >= 0 and len(given) == len(arguments) + len(named)
+        for each in members:
+            if each.name not in given and each.default is not dataclasses.MISSING:
+                given[each.name] = each.default
+            elif each.name not in given and each.default_factory is not dataclasses.MISSING:
+                given[each.name] = each.default_factory()
+        if not is_plain or given.keys() != names:
+            made.__init__ = _compiled_initialiser(members)
+            made.__init__(self, *arguments, **named)
+            return
+        for each in members:
+            object.__setattr__(self, each.name, given[each.name])
+
+    return __init__
+
+
+def _compiled_initialiser(members: tuple[dataclasses.Field[Any], ...]) -> Any:
     known: dict[str, Any] = {"__set": object.__setattr__}
     taken, lines = ["__self"], []
     for number, each in enumerate(members):

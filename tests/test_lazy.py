@@ -75,8 +75,31 @@ def test_a_dataclass_that_is_put_off_is_one_when_the_first_is_made():
     assert made != (3, ("a",)) and Base(1) != Both(1) and Both(1) != Base(1)
     with pytest.raises(FrozenInstanceError):
         made.number = 4
+    for wrong in (((), {}), ((3, (), 1), {}), ((3,), {"number": 3}), ((3,), {"other": 3}), ((), {"names": ()})):
+        with pytest.raises(TypeError):
+            Both(*wrong[0], **wrong[1])
+
+
+def test_what_was_called_wrongly_or_often_is_made_as_before():
+    @dataclass
+    class Counted:
+        """Members with defaults of both kinds."""
+
+        number: int
+        seen: list[int] = field(default_factory=list)
+        name: str = "none"
+
+    for turn in range(40):
+        if turn in (3, 20):
+            with pytest.raises(TypeError):
+                Counted(1, number=1)
+        made = Counted(turn, name="some") if turn % 2 else Counted(number=turn)
+        assert (made.number, made.seen, made.name) == (turn, [], "some" if turn % 2 else "none")
+        made.seen.append(turn)
+        made.name = "changed"
+        assert made == Counted(turn, [turn], "changed") != Counted(turn)
     with pytest.raises(TypeError):
-        Both()
+        hash(Counted(1))
 
 
 def test_methods_of_its_own_are_kept_and_fields_may_be_left_out_of_them():

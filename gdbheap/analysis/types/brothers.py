@@ -79,7 +79,7 @@ def _those_of(state: TypingState, edges: NDArray[np.intp]) -> TypedWords:
     words = words.at(((words.code == VOID) | (words.code == MIXED)) & (words.slot != NO_SLOT))
     slots = distinct(words.slot[words.code == MIXED])
     others = [each for each in slots.tolist() if not _may_be_anything(state, each)]
-    return words.at(~np.isin(words.slot, others))
+    return words.at(~np.isin(words.slot, np.array(others, np.int64)))
 
 
 def _may_be_anything(state: TypingState, slot: int) -> bool:

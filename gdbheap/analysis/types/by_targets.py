@@ -130,7 +130,7 @@ class ByTargets:
         said, agreeing, telling, explained, roomy = self._score(here, edges, len(sample))
         score = said / len(sample) + _ROOM * np.minimum(roomy / len(sample), 1)
         possible = _may_be_pointers(here).all(axis=1)
-        occurring = np.isin(numbers, self._occurring.get(room, []))
+        occurring = np.isin(numbers, np.array(self._occurring.get(room, []), np.int64))
         score += _SAME_SIZE * occurring
         more = np.array([bonus.get(number, 0.0) for number in numbers.tolist()])
         score += np.where(more >= _SAME_TARGETS, more, 0)

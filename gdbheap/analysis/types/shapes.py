@@ -87,7 +87,7 @@ def named_shapes(
     one = np.flatnonzero(state.degree[blocks] == 1)
     vague = [each for each in distinct(state.type[blocks[one]]).tolist() if has_string(state.book, each)]
     chosen = np.ones(len(blocks), np.bool_)
-    chosen[one] = ~np.isin(state.type[blocks[one]], vague)
+    chosen[one] = ~np.isin(state.type[blocks[one]], np.array(vague, np.int32))
     blocks, shape = blocks[chosen], shape[chosen]
     values, which = np.unique(shape, return_inverse=True)
     low, high = np.full(len(values), np.iinfo(np.int32).max), np.full(len(values), -1)
