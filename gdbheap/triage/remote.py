@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import calendar
+import errno
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from typing import Any
 
 from gdbheap.errors import HeapError
 from gdbheap.triage.extras import extra
+
+_NUMBERS = ((FileNotFoundError, errno.ENOENT), (PermissionError, errno.EACCES))
 
 
 def urls_named(url: str) -> Iterator[str]:
@@ -23,7 +27,13 @@ def urls_named(url: str) -> Iterator[str]:
             many = filesystem.glob(path) if "*" in path else filesystem.find(path) if filesystem.isdir(path) else None
     except OSError as error:
         raise HeapError(str(error)) from None
-    yield from [url] if many is None else map(filesystem.unstrip_protocol, many)
+    if many is None:
+        yield url
+        return
+    # (What puts the protocol back forgets the host.)
+    whole = url.rstrip("/")
+    before = whole[: len(whole) - len(path)] if path and whole.endswith(path) else None
+    yield from map(filesystem.unstrip_protocol if before is None else before.__add__, many)
 
 
 def head_of_url(url: str, most: int) -> tuple[int, float, bytes]:
@@ -31,7 +41,10 @@ def head_of_url(url: str, most: int) -> tuple[int, float, bytes]:
     with _failing_as_files_do(url):
         filesystem, path = extra("fsspec").core.url_to_fs(url)
         told = filesystem.info(path)
-        return int(told.get("size") or 0), _written(told), bytes(filesystem.cat_file(path, 0, most))
+        size = int(told.get("size") or 0)
+        # (Some stores refuse to read beyond the end.)
+        head = filesystem.cat_file(path) if 0 < size <= most else filesystem.cat_file(path, 0, most)
+        return size, _written(told), bytes(head)
 
 
 @contextmanager
@@ -50,7 +63,11 @@ def _failing_as_files_do(url: str) -> Iterator[None]:
     """Turn what goes wrong there into an OSError: each kind of store has exceptions of its own."""
     try:
         yield
-    except (OSError, HeapError):
+    except (OSError, HeapError) as error:
+        # Stores raise these with the name alone.
+        number = next((code for kind, code in _NUMBERS if type(error) is kind), None)
+        if number is not None and getattr(error, "strerror", None) is None:
+            raise OSError(number, os.strerror(number), url) from error
         raise
     except Exception as error:
         raise OSError(f"{url}: {type(error).__name__}: {error}") from error
