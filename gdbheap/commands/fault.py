@@ -286,7 +286,7 @@ def _where(stop: Stop) -> str:
 
 COMMAND = Command(
     name="fault",
-    summary="Explain the signal that stopped the program: what happened, why, and what to type next.",
+    summary="Explain what stopped the program: what happened, why, and what to type next.",
     description=(
         "Verdicts come best first, each with its confidence (certain: the evidence allows nothing else; likely; "
         "possible) and the facts that it rests on. Works on a live process and on a core."

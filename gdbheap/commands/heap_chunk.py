@@ -246,7 +246,7 @@ def _neighbour(view: HeapView, side: str, chunk: Chunk) -> AddressFact:
 
 COMMAND = Command(
     name="heap chunk",
-    summary="Describe the chunk that holds an address: header, flags, place, links, neighbours.",
+    summary="Describe the chunk at an address: header, flags, place, links and neighbours.",
     description=("ADDRESS may be anywhere in the chunk, its header included."),
     run=run,
     arguments=(Argument("ADDRESS", "expression", "Any address in the chunk.", required=True),),

@@ -231,7 +231,7 @@ class _Dump:
 
 COMMAND = Command(
     name="heap vis",
-    summary="Dump chunks in hexadecimal, each in its own colour, with headers and links explained.",
+    summary="Dump chunks in hexadecimal, each in its own colour, headers and links explained.",
     description=(
         "Each line holds two words; a chunk's first line is prev_size (while the chunk before is in use, its data) "
         "and size. Flags: A NON_MAIN_ARENA, M IS_MMAPPED, P PREV_INUSE."

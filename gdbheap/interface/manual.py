@@ -9,6 +9,8 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.spelling import AS_NAMED, Spelling
 
 _WIDTH = 80
+# How far in what an example shows stands.
+_IN = " " * 6
 
 _VALUE = {
     "expression": "a gdb expression",
@@ -27,7 +29,10 @@ def manual(command: Command, spelling: Spelling = AS_NAMED) -> str:
     parts += [fill(paragraph, _WIDTH) for paragraph in description.split("\n") if paragraph]
     parts.append(_arguments(all_arguments(command)))
     if command.examples:
-        examples = (f"  {spelling.line(line)}\n      {shows}" for line, shows in command.examples)
+        shown = (
+            (line, fill(shows, _WIDTH, initial_indent=_IN, subsequent_indent=_IN)) for line, shows in command.examples
+        )
+        examples = (f"  {spelling.line(line)}\n{shows}" for line, shows in shown)
         parts.append("Examples:\n" + "\n".join(examples))
     return "\n\n".join(parts)
 

@@ -31,7 +31,7 @@ SETTINGS = (
         "types",
         "flag",
         True,
-        "whether answers name the types of the blocks that they show",
+        "whether answers name the types of blocks",
         "Names come from debug information, which is read once for each file and kept on disk. When off, only `heap "
         "types` and `heap view` ask for it.",
     ),
@@ -39,7 +39,7 @@ SETTINGS = (
         "aliases",
         "flag",
         False,
-        "whether pwndbg's and GEF's names stand for gdbheap's commands",
+        "whether pwndbg's and GEF's names work, too",
         "When on: bins, arenas, fastbins, tcachebins, unsortedbin, smallbins, largebins, malloc_chunk, mp, leakfind, "
         "vis, vis_heap_chunks and xinfo, as far as no other plugin has them. They stay until gdb ends.",
     ),

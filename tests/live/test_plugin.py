@@ -35,8 +35,8 @@ def test_settings_are_shown_and_set(gdb):
     assert said["show gdbheap"] == (
         "gdbheap limit       unlimited  how many rows a command shows in its text answer\n"
         "gdbheap preview     on         whether lists of chunks show what is in each\n"
-        "gdbheap types       on         whether answers name the types of the blocks that they show\n"
-        "gdbheap aliases     off        whether pwndbg's and GEF's names stand for gdbheap's commands\n"
+        "gdbheap types       on         whether answers name the types of blocks\n"
+        "gdbheap aliases     off        whether pwndbg's and GEF's names work, too\n"
         "gdbheap auto-fault  off        whether each fatal signal is explained at once\n"
     )
 
