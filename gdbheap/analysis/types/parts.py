@@ -120,7 +120,7 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
         best = fine.argmax(axis=0)
         chosen = left & (fine.max(axis=0) >= 0)
         ties = (fine == fine.max(axis=0)).sum(axis=0) > 1
-        if several:
+        if several and not rank:
             best, ties = _better(state, [guesses[row].type for row in rows], fine, words, (best, ties))
         for at, row in enumerate(rows):
             here = np.flatnonzero(chosen & (best == at))
@@ -151,6 +151,8 @@ def _better(
             # (What may be of any size goes with much.)
             weak = np.array([state.layouts.of(kind).flexible >= 0 for kind in kinds], np.bool_)[best]
             good &= (ties & (fine[said, columns] == fine.max(axis=0))) | weak
+        if anyhow:
+            state.told_by_functions[words.target[good]] = True
         best, ties = np.where(good, said, best), ties & ~good
     return best, ties
 

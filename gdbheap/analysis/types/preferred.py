@@ -11,6 +11,7 @@ from gdbheap.analysis.types.functions_beside import types_around
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import NONE
 from gdbheap.types.type_names import size_of
 
@@ -31,7 +32,8 @@ def by_functions(state: TypingState, words: TypedWords, kinds: Sequence[int]) ->
     known: dict[tuple[int, int], int] = {}
     # (A struct's own functions know it, not the next one; that is alike where a table's functions told the first.)
     holder = np.where(words.parent >= 0, state.type[words.parent], NONE)
-    alike = np.isin(holder, kinds)
+    peers = {each for each in distinct(holder).tolist() if each != NONE and _is_peer(state, each, words)}
+    alike = np.isin(holder, list(peers))
     chained = alike & state.told_by_functions[words.parent]
     for row, kind in enumerate(kinds):
         found[chained & (holder == kind)] = row
@@ -45,8 +47,12 @@ def by_functions(state: TypingState, words: TypedWords, kinds: Sequence[int]) ->
             both = [row for row, kind in enumerate(kinds) if kind in _around(state, parent, place)]
             known[parent, place] = both[0] if len(both) == 1 else -1
         found[at] = known[parent, place]
-    state.told_by_functions[words.target[found >= 0]] = True
     return found
+
+
+def _is_peer(state: TypingState, kind: int, words: TypedWords) -> bool:
+    """Whether what the words (of one type and offset) lead to lies at the same place in objects of a kind."""
+    return int(words.code[0]) in state.embedded.at(kind, int(words.offset[0]))
 
 
 def as_the_holder(state: TypingState, words: TypedWords, kinds: Sequence[int]) -> Numbers:
