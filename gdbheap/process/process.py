@@ -58,6 +58,10 @@ class Module:
     relro: tuple[int, int] | None = None
 
 
+# The stack, a program's highest mapping but for the kernel's, lies in the last 1 / 2**_NEAR_END of its address space.
+_NEAR_END = 3
+
+
 @dataclass(frozen=True)
 class Process:
     """`kind` is "live" (a process on this machine), "remote" or "core"; `word` 8 or 4 bytes.
@@ -107,17 +111,23 @@ class Process:
 
     @property
     def address_bits(self) -> int:
-        """How many bits its addresses have: as the machine's programs get them without asking, or the most that there
-        are where this one has asked."""
+        """How many bits its addresses have: as the machine's programs get them without asking; the most that there
+        are where this one has asked; or as many as its kernel has, where its stack, which lies near the end, tells."""
         machine = self.machine
         wide = (vma.end for vma in self.address_space.vmas if not vma.start >> machine.widest_bits)
-        return machine.widest_bits if max(wide, default=0) > 1 << machine.address_bits else machine.address_bits
+        highest = max(wide, default=0)
+        if highest > 1 << machine.address_bits:
+            return machine.widest_bits
+        end = next((each for each in machine.user_ends if highest <= each), 0)
+        return (end - 1).bit_length() if end - highest < end >> _NEAR_END else machine.address_bits
 
     def is_canonical(self, address: int) -> bool:
         """Whether the address can exist at all, whatever its tag is."""
-        machine = self.machine
+        machine, bits = self.machine, self.address_bits
         plain = address & machine.mask >> machine.tag_bits
-        return machine.is_canonical(address) or (not plain >> machine.widest_bits and not plain >> self.address_bits)
+        if bits < machine.address_bits and not machine.is_kernels(address):
+            return not plain >> bits
+        return machine.is_canonical(address) or (not plain >> machine.widest_bits and not plain >> bits)
 
     def page_of(self, address: int) -> int:
         """Return where the address's page begins."""
