@@ -19,6 +19,8 @@ VERDICTS = {
     "text_into_link": ("malloc_abort|heap_corruption", "certain"),
     "large_frame": ("stack_overflow", "likely"),
     "tag_left": ("tagged_pointer", "likely"),
+    "coroutine_in_bss": ("thread_stack_overflow", "certain"),
+    "coroutine_in_thread": ("thread_stack_overflow", "certain"),
     "unmapped_by_hand": ("freed_mmapped_chunk", "possible"),
 }
 
@@ -62,6 +64,16 @@ def test_a_run_over_a_block_and_the_next_ones_link_is_the_cause_of_a_wrong_head(
     row, fault = told["text_into_link"]
     first = str(fault["rows"][0])
     assert f"mem {row:#x} of 0x28 usable bytes, was written 9 bytes past its end" in first
+
+
+@pytest.mark.parametrize("case", ["coroutine_in_bss", "coroutine_in_thread"])
+def test_a_coroutines_stack_is_not_its_threads(case, told):
+    """How deep it is nobody knows: where that stack ends is not known; and what the program's file brought to the
+    memory below is no guard."""
+    first = told[case][1]["rows"][0]
+    assert "which is not its own (a coroutine's?), is used up" in first["summary"]
+    assert " in the guard" not in first["summary"]
+    assert any("deeper calls itself, " in each for each in first["evidence"]), first
 
 
 def test_a_tag_is_told_with_the_block(told):

@@ -76,7 +76,8 @@ def _beside_stack(crash: CrashContext, address: int) -> Iterator[Verdict]:
             yield _handler_overflow(crash, address, alternate)
         return
     own = own_stack(crash)
-    if own is not None and own.guard_end - _NEAR_STACK <= pointer and address < own.guard_end:
+    near = own is not None and own.guard_end - _NEAR_STACK <= pointer and address < own.guard_end
+    if own is not None and near and _was_called_on(crash, own):
         yield _thread_overflow(crash, address, own.guard_end)
         return
     stack = _stack_of(crash, pointer)
@@ -114,6 +115,14 @@ def own_stack(crash: CrashContext) -> ThreadStack | None:
     return None
 
 
+def _was_called_on(crash: CrashContext, own: ThreadStack) -> bool:
+    """Whether the thread's own stack is the one that the innermost function was called on, as far as its caller tells:
+    a coroutine's may lie just below that."""
+    pointer = crash.stop.thread.stack_pointer
+    caller = next((each.stack_pointer for each in crash.stop.frames if each.stack_pointer != pointer), None)
+    return caller is None or own.guard_end - crash.page_size <= caller < own.end
+
+
 def _is_first(crash: CrashContext) -> bool:
     """Whether the thread is the process's first, whose stack the kernel made."""
     return crash.process.pid == crash.stop.thread.lwp or len(crash.process.threads) == 1
@@ -123,10 +132,13 @@ def _thread_overflow(crash: CrashContext, address: int, end: int, is_own: bool =
     """`end` is where the stack ends, and its guard begins, if it has one."""
     again, pointer = recursion(crash), crash.stop.thread.stack_pointer
     vma = crash.vma(address)
-    in_its_guard = is_guard_inside(crash, address) or (vma is not None and vma.end == end and not vma.writable)
+    is_closed = vma is not None and vma.end == end and not vma.writable
+    # What a file brought to the memory below is nobody's guard: a stack among a program's own variables.
+    is_others = is_closed and vma is not None and vma.is_file
+    in_its_guard = is_guard_inside(crash, address) or (is_closed and not is_others)
     below = end - address
-    far = not in_its_guard and below >= crash.page_size
-    found = ThreadStackUsedUp(crash.stop.thread.number, in_its_guard, below, far, is_own)
+    far = not is_closed and not in_its_guard and below >= crash.page_size
+    found = ThreadStackUsedUp(crash.stop.thread.number, in_its_guard, below, far, is_own, is_others)
     evidence = (*crash.surroundings(address), StackPointerIs(pointer), *again)
     return Verdict(Cause.THREAD_STACK_OVERFLOW, CERTAIN if again else LIKELY, address, found, evidence, _NEXT)
 
@@ -216,7 +228,7 @@ def recursion(crash: CrashContext) -> tuple[Fact, ...]:
             continue
         each_size = (frames[3 * period].stack_pointer - frames[0].stack_pointer) // 3
         depth = (_stack_end(crash, frames[0].stack_pointer) - frames[0].stack_pointer) // each_size if each_size else 0
-        return (Recursion(tuple(names), depth, each_size),) if depth > 0 else ()
+        return (Recursion(tuple(names), max(depth, 0), each_size),) if each_size > 0 else ()
     return ()
 
 
@@ -227,7 +239,10 @@ def _stack_end(crash: CrashContext, pointer: int) -> int:
     if alternate is not None:
         return alternate[1]
     own = own_stack(crash)
-    if own is not None and own.control is not None and pointer < own.control:
+    if own is not None and own.control is not None and pointer < own.control and _was_called_on(crash, own):
         return own.control
     stack = _stack_of(crash, pointer)
-    return stack.end if stack is not None else pointer
+    if stack is None or own is not None:
+        return pointer
+    is_main = stack.path == "[stack]" or _is_main_stack(crash, stack)
+    return stack.end if is_main or not _is_first(crash) else pointer

@@ -19,7 +19,8 @@ class WildStackPointer(Fact):
 class ThreadStackUsedUp(Fact):
     """Thread `thread` has used up its stack, or (not `own`) another one that it was on, as coroutines are. The
     address is in the `guard` of that, or `below` bytes below its end;
-    `far`: so far that one large frame brought it there."""
+    `far`: so far that one large frame brought it there; `read_only`: what lies there is no guard, but may not be
+    written."""
 
     kind = "thread_stack_used_up"
     thread: int
@@ -27,6 +28,7 @@ class ThreadStackUsedUp(Fact):
     below: int
     far: bool
     own: bool = True
+    read_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ class BelowUsedStack(Fact):
 
 @dataclass(frozen=True)
 class Recursion(Fact):
-    """`functions` call each other (one: itself), about `depth` deep, `frame_size` bytes of stack each time."""
+    """`functions` call each other (one: itself), about `depth` deep (0: not known), `frame_size` bytes of stack each
+    time."""
 
     kind = "recursion"
     functions: tuple[str, ...]

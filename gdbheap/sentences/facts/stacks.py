@@ -20,7 +20,9 @@ from gdbheap.sentences.facts.phrases import Phrases
 
 
 def _thread(fact: ThreadStackUsedUp) -> str:
-    if fact.guard:
+    if fact.read_only:
+        where = "it has run on into what lies below, which may not be written"
+    elif fact.guard:
         where = "the address is in the guard below it"
     elif fact.far:
         where = (
@@ -37,7 +39,8 @@ def _thread(fact: ThreadStackUsedUp) -> str:
 def _recursion(fact: Recursion) -> str:
     calls = "calls itself" if len(fact.functions) == 1 else "call each other"
     each = f"{fact.frame_size} bytes of stack each time"
-    return f"{' -> '.join(fact.functions)} {calls}: about {fact.depth:,} deep, {each}"
+    deep = f": about {fact.depth:,} deep" if fact.depth else ""
+    return f"{' -> '.join(fact.functions)} {calls}{deep}, {each}"
 
 
 PHRASES: Phrases = {
