@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _NARROW = 64
 _PATIENCE = 16
 # So often objects in blocks lead to others.
-_MOST_INSIDE = 4096
+_MOST_INSIDE = 128
 
 
 class Propagation:
