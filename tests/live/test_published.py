@@ -78,24 +78,37 @@ def asked(place: str) -> dict[str, dict[str, Any]]:
 def schema_of(command: str) -> dict[str, Any]:
     """Return the schema of a command's answer."""
     whole = kept()
-    rows = {"type": "array", "items": {"anyOf": whole["$defs"][command]}}
+    rows = {"type": "array", "items": whole["$defs"][command]}
     return {**whole["$defs"]["answer"], "properties": {**whole["$defs"]["answer"]["properties"], "rows": rows}}
 
 
 def test_every_answer_is_as_published(tmp_path):
     answers = asked(str(tmp_path))
     assert {each["command"] for each in answers.values()} == {name_of(module) for module in MODULES}
-    whole = kept()["$defs"]
+    totals = kept()["totals"]
     assert not answers["fault"].get("error") and answers["fault"]["rows"] and answers["heap check"]["rows"]
     for line, answer in answers.items():
         assert not list(misfits(answer, schema_of(answer["command"]))), line
         if not line.partition(answer["command"])[2].lstrip().startswith("--"):
-            lacking = set(whole["totals"][answer["command"]]) - set(answer["totals"])
+            lacking = set(totals[answer["command"]]) - set(answer["totals"])
             assert not lacking, f"{line}: totals {lacking}"
 
 
+def rows_kept() -> dict[str, Any]:
+    """Return the published rows of each command."""
+    return {name: each["anyOf"] for name, each in kept()["$defs"].items() if name not in ("answer", "error")}
+
+
+def test_every_definition_is_a_schema_and_every_reference_leads_to_one():
+    """Validators of others refuse what is none."""
+    definitions = kept()["$defs"]
+    assert all(isinstance(each, dict) for each in definitions.values())
+    asked_for = set(re.findall(r'"\$ref": "#/\$defs/([^"]*)"', FILE.read_text()))
+    assert {each.replace("%20", " ") for each in asked_for} == set(definitions)
+
+
 def test_the_schema_is_that_of_the_rows():
-    before = {name: kinds for name, kinds in kept()["$defs"].items() if name not in ("answer", "error", "totals")}
+    before = rows_kept()
     assert not gone(before, made()), "what is published keeps its name"
     assert before == made(), "after a new field: PYTHONPATH=.:tests python3 -m tests.live.test_published"
 
@@ -171,15 +184,15 @@ def written(answers: dict[str, dict[str, Any]]) -> dict[str, Any]:
                     "allOf": [{"$ref": "#/$defs/answer"}],
                     "properties": {
                         "command": {"const": name},
-                        "rows": {
-                            "items": {"anyOf": [{"$ref": f"#/$defs/{_pointed(name, at)}"} for at in range(len(kinds))]}
-                        },
+                        "rows": {"items": {"$ref": f"#/$defs/{name.replace(' ', '%20')}"}},
                     },
                 }
-                for name, kinds in made().items()
+                for name in made()
             ),
         ],
-        "$defs": {"answer": answer, "error": failed, "totals": totals, **made()},
+        # (No word of JSON Schema's: the totals that every answer of a command has.)
+        "totals": totals,
+        "$defs": {"answer": answer, "error": failed, **{name: {"anyOf": kinds} for name, kinds in made().items()}},
     }
 
 
@@ -190,13 +203,9 @@ def lines_of(schema: dict[str, Any]) -> str:
     return f'{{{rest}\n"$defs": {{\n' + ",\n".join(lines) + "}}\n"
 
 
-def _pointed(name: str, at: int) -> str:
-    return f"{name.replace(' ', '%20')}/{at}"
-
-
 if __name__ == "__main__":
     if FILE.exists():
-        assert not (lost := gone({k: v for k, v in kept()["$defs"].items() if k in made()}, made())), lost
+        assert not (lost := gone({k: v for k, v in rows_kept().items() if k in made()}, made())), lost
     with tempfile.TemporaryDirectory() as place:
         told = json.loads(json.dumps(asked(place)).replace(place, "/tmp").replace(str(build("demo").parent), "/tmp"))
     FILE.write_text(lines_of(written(told)))
