@@ -13,6 +13,7 @@ from gdbheap.commands import MODULES, name_of
 from gdbheap.lazy import fields
 from gdbheap.report.rows import columns_of
 from gdbheap.tables.container_rows import ContainerRow
+from gdbheap.tables.holder_rows import HolderRow
 from support.gdb_runs import ROOT
 
 FILE = ROOT / "gdbheap" / "docs" / "schema.json"
@@ -30,7 +31,7 @@ _FORMATS: dict[str, dict[str, Any]] = {
     "facts": {"type": ["object", "array", "null"]},
 }
 # Rows that a command's own module does not name.
-_ALSO = {"heap types": (ContainerRow,)}
+_ALSO = {"heap types": (ContainerRow,), "heap leaks": (HolderRow,)}
 _TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict, "null": type(None)}
 
 
