@@ -10,6 +10,7 @@ from typing import Any
 
 import gdb
 
+from gdbheap import packages
 from gdbheap.commands import command_named
 from gdbheap.errors import HeapError, NoHeap, UnusedHeap
 from gdbheap.files import kernel_text, open_new
@@ -50,15 +51,23 @@ def run_gate(starter: str, answer: str, follow_children: bool, system_calls: boo
     none}. `system_calls`: see WaysOut; `places`: whether rows have the module and the holder."""
     for each in (signal.SIGTERM, signal.SIGHUP):  # the program's: whoever started gdb passes them on
         signal.signal(each, signal.SIG_IGN)
-    gate = _Gate(starter, follow_children, system_calls, places)
+    processes: list[dict[str, Any]] = []
     error = ""
     try:
+        if lacking := packages.missing():
+            error = packages.advice(lacking)
+            return
+        gate = _Gate(starter, follow_children, system_calls, places)
+        processes = gate.processes
         gate.run()
     except gdb.error as failure:
         error = str(failure)
+    except Exception as failure:  # a fault of gdbheap's own, whose traceback gdb prints: the answer is none
+        error = f"{type(failure).__name__}: {failure}"
+        raise
     finally:
         with open_new(answer) as file:
-            file.write(json.dumps({"processes": gate.processes, "error": error}).encode())
+            file.write(json.dumps({"processes": processes, "error": error}).encode())
 
 
 class _Gate:

@@ -314,6 +314,22 @@ def test_the_kinds_that_count_can_be_chosen():
     assert status == 0
 
 
+def test_where_gdbs_python_lacks_a_package_the_program_is_not_run_and_setup_is_named(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['elftools'] = None\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "gdbheap", "leaks", "echo", "it runs"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"},
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "pyelftools" in result.stderr
+    assert "gdbheap setup" in result.stderr
+
+
 def test_a_script_is_run_by_its_interpreter(tmp_path):
     script = tmp_path / "script"
     script.write_text("#!/bin/sh\necho script $1\nexit 5\n")
