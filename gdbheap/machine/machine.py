@@ -110,6 +110,7 @@ class Machine:
     `dwarf_registers` are the registers by the numbers that debug information has for them ("": one that is not read).
 
     `tag_bits` are the highest bits of a program's address that the processor takes for no part of it (TBI, MTE).
+    `fetches_by_reading`: a fetch of an instruction first asks for a page that can be read.
     `hides_address`: the kernel tells no address of an access to one that cannot exist (a general protection fault).
     `signed_bits`: a saved return address may bear a signature (PAC) in those below this bit that no address has (0: it
     bears none).
@@ -164,6 +165,7 @@ class Machine:
     trap_word: tuple[int, int] | None = None
     stack_alignment: int = 0
     hides_address: bool = False
+    fetches_by_reading: bool = False
 
     @property
     def code(self) -> MachineCode:

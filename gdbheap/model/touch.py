@@ -60,11 +60,12 @@ class Outcome:
 @dataclass
 class ModelPages:
     """The pages of a modelled address space: `present` maps page addresses to kinds, `cached` holds (file, offset)
-    in the page cache."""
+    in the page cache. `fetches_by_reading`: the processor is an x86 (see _refuse)."""
 
     mappings: ModelMappings
     present: dict[int, str] = field(default_factory=dict)
     cached: set[tuple[str, int]] = field(default_factory=set)
+    fetches_by_reading: bool = True
 
     @property
     def page_size(self) -> int:
@@ -119,9 +120,9 @@ class ModelPages:
 
         An x86 fetches an absent page as if to read it, and only the second fault shows that the page may not be
         executed (access_error looks at X86_PF_WRITE and X86_PF_PROT alone): so the page is there afterwards, and
-        beyond the file's end the signal is SIGBUS.
+        beyond the file's end the signal is SIGBUS. (On aarch64 the first fault shows it: seen on 6.12.)
         """
-        if access == EXECUTE and allows(mapping, READ):
+        if access == EXECUTE and self.fetches_by_reading and allows(mapping, READ):
             outcome = self._fault_in(mapping, page, READ)
             if outcome.signal:
                 return outcome

@@ -177,7 +177,8 @@ def _touch(process: Process, address: int, access: int, page: PageState | None) 
     near = [_mapping(process, vma) for vma in (below, here, above) if vma is not None and not vma.start >> 63]
     page_size = process.page_size
     limits = AddressLimits(mmap_base=0, stack=_stack_limit(process), guard_gap=256 * page_size, page_size=page_size)
-    pages = ModelPages(ModelMappings(limits, mappings=near))
+    by_reading = process.machine.fetches_by_reading
+    pages = ModelPages(ModelMappings(limits, mappings=near), fetches_by_reading=by_reading)
     if page in _MODELLED:
         pages.present[process.page_of(address)] = _MODELLED[page]
     return pages.touch(address, access)
