@@ -35,16 +35,17 @@ def _words_to_data(held: PointerGraph, groups: RootGroups, catalogue: Catalogue)
     inside = held.from_roots.place.astype(np.int64) - groups.starts[groups.of_word].astype(np.int64)
     kind = groups.types[groups.of_word]
     chosen = np.flatnonzero(kind != NONE)
+    # (An array of pointers is one type, and as many words.)
+    pointers = {each: pointers_of(catalogue, each) for each in set(kind[chosen].tolist())}
     pairs = zip(kind[chosen].tolist(), inside[chosen].tolist())
-    known: dict[tuple[int, int], bool] = {}
-    told = [known[each] if each in known else known.setdefault(each, _leads(catalogue, *each)) for each in pairs]
+    told = [_is_data(catalogue, pointers[each].get(offset, NONE)) for each, offset in pairs]
     return chosen[np.array(told, np.bool_)]
 
 
 def _leads_to_data(catalogue: Catalogue, role: Role) -> bool:
-    return _leads(catalogue, role.type, role.offset)
+    return _is_data(catalogue, pointers_of(catalogue, role.type).get(role.offset, NONE))
 
 
-def _leads(catalogue: Catalogue, kind: int, offset: int) -> bool:
-    target = stripped(catalogue, pointers_of(catalogue, kind).get(offset, NONE))
+def _is_data(catalogue: Catalogue, kind: int) -> bool:
+    target = stripped(catalogue, kind)
     return target != NONE and catalogue.types[target].kind in _DATA
