@@ -60,9 +60,7 @@ class Callbacks:
         owner, word = state.layouts.owner(slot)
         struct, offset = tagged_part(state.book, owner, word * size)
         count = min(len(state.layouts.of(struct).codes), _MOST_WORDS)
-        order = np.argsort(words.place, kind="stable")  # what is gathered ascends; the words go by their targets
-        beside = np.zeros((len(words), count), np.uint64)
-        beside[order] = gather_words(state.process.memory, size, words.place[order] - np.uint64(offset), count)
+        beside = gather_words(state.process.memory, size, words.place - np.uint64(offset), count)
         beside[~state.modules.hold(beside)] = 0
         if not beside.any():
             return

@@ -27,7 +27,7 @@ def gather_words(
     memory: Memory, pointer_size: int, addresses: NDArray[np.uint64], count: int = 1
 ) -> NDArray[np.uint64]:
     """Return `count` consecutive words from each address, as rows of an array; an address whose words cannot all be
-    read gives a row of zeros, and so does one that is no multiple of `word`. `addresses` must ascend."""
+    read gives a row of zeros, and so does one that is no multiple of `word`. Addresses that ascend cost least."""
     return gather_known(memory, pointer_size, addresses, count)[0]
 
 
@@ -35,6 +35,12 @@ def gather_known(
     memory: Memory, pointer_size: int, addresses: NDArray[np.uint64], count: int = 1
 ) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
     """Return the same, and for which addresses the words were read."""
+    if (addresses[1:] < addresses[:-1]).any():
+        order = np.argsort(addresses, kind="stable")
+        place = np.empty(len(order), np.intp)
+        place[order] = np.arange(len(order))
+        words, known = gather_known(memory, pointer_size, addresses[order], count)
+        return words[place], known[place]
     columns = addresses, np.zeros((len(addresses), count), np.uint64), np.zeros(len(addresses), np.bool_)
     buffer = memoryview(bytearray(BLOCK))
     few: _Few = ([], [])
