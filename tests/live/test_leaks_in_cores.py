@@ -63,7 +63,6 @@ def test_a_core_cut_short_calls_nothing_lost_but_says_what_is_unless_the_missing
     undecided = {row["example"] for row in answer["rows"] if row["kind"] == "undecided"}
     assert lost(answers[judged]) == undecided >= lost(whole)
     (note,) = (note for note in answer["notes"] if "--ignore-missing" in note)
-    assert re.search(
-        r"missing \(0x[0-9a-f]+-0x[0-9a-f]+\): the undecided blocks are lost, unless that memory holds them", note
-    )
+    ranges = r"missing from the core \(0x[0-9a-f]+-0x[0-9a-f]+\): "
+    assert re.search(ranges + "the undecided blocks are lost, unless that memory holds them", note)
     assert any("lost only if that memory holds none of them" in note for note in answers[judged]["notes"])

@@ -15,6 +15,7 @@ from gdbheap.analysis.pointers.graph import (
     read_pointers,
     unread_graph,
 )
+from gdbheap.analysis.pointers.guards import without_guards
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.missing import missing_parts, unsure_parts
 from gdbheap.analysis.pointers.pointer_scan import PointerScan
@@ -70,7 +71,8 @@ def read_pointer_graph(
     ranges = [(each.start, each.end) for each in roots.ranges]
     spans = touched_spans(process, ranges) if heap.complete else ()
     hidden = Hidden(machine, blocks.ranges())
-    from_roots, unread = read_pointers(process.memory, PointerFilter(blocks, machine), spans, progress, hidden)
+    words, unread = read_pointers(process.memory, PointerFilter(blocks, machine), spans, progress, hidden)
+    from_roots = without_guards(words, blocks, process)
     too_far = out_of_reach(process, ranges)
     unread += too_far + sum(end - start for start, end in unsure_parts(process, ranges))
     interrupted = from_roots.interrupted or not heap.complete

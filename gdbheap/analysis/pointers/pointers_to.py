@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.pointers.graph import PointerEdges, PointerFilter, Pointers, read_pointers
+from gdbheap.analysis.pointers.guards import without_guards
 from gdbheap.analysis.pointers.missing import unsure_parts
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.roots import RootRegister, find_roots
@@ -35,6 +36,7 @@ def read_pointers_to(
     roots = find_roots(process, heap, vectors)
     ranges = [(each.start, each.end) for each in roots.ranges]
     outside, unread = read_pointers(memory, PointerFilter(one, machine), touched_spans(process, ranges), progress)
+    outside = without_guards(outside, one, process)
     inside, unread_blocks = read_pointers(memory, PointerFilter(one, machine), blocks.ranges(), progress)
     too_far = out_of_reach(process, ranges)
     unread += too_far + sum(end - start for start, end in unsure_parts(process, ranges))

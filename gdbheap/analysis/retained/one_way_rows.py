@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 def goes_on(retained: Retained, source: Nodes, target: Nodes) -> Chosen:
     """Return which of these edges lead on in a row, of three at least."""
     found = np.zeros(len(source), np.bool_)
-    rows = np.flatnonzero(source < retained.blocks)
+    # (A block leads to its own parts as well: they are no blocks.)
+    rows = np.flatnonzero((source < retained.blocks) & (target < retained.blocks))
     rows = rows[_one_way(retained, source[rows], target[rows])]
     if not len(rows):
         return found
     leads, led = (np.zeros(retained.root + 1, np.bool_) for _ in range(2))
     leads[target[rows]], led[source[rows]] = True, True
-    near = np.flatnonzero((leads[retained.source] | led[retained.target]) & (retained.source < retained.blocks))
+    between_blocks = (retained.source < retained.blocks) & (retained.target < retained.blocks)
+    near = np.flatnonzero((leads[retained.source] | led[retained.target]) & between_blocks)
     near = near[_one_way(retained, retained.source[near], retained.target[near])]
     before, behind = (np.zeros(retained.root + 1, np.bool_) for _ in range(2))
     before[retained.target[near]], behind[retained.source[near]] = True, True
