@@ -16,7 +16,6 @@ from gdbheap.errors import HeapError, NoHeap, UnusedHeap
 from gdbheap.files import kernel_text, open_new
 from gdbheap.glibc.locate.find_libc import other_mallocs
 from gdbheap.inside_gdb.debugger import GdbDebugger
-from gdbheap.inside_gdb.killed_meanwhile import has_ended, let_killed_end
 from gdbheap.inside_gdb.vfork_children import VforkChildren
 from gdbheap.inside_gdb.ways_out import WayOut, WaysOut
 from gdbheap.interface.arguments import parse
@@ -99,9 +98,6 @@ class _Gate:
         while True:
             self._event = None
             try:
-                let_killed_end(self._ways_out.breakpoints)
-                if not any(each.pid for each in gdb.inferiors()):
-                    return
                 gdb.execute("continue", to_string=True)
                 failures = 0
             except gdb.error:  # a process that was killed a moment ago has no registers
@@ -111,19 +107,18 @@ class _Gate:
                 time.sleep(_PAUSE)
             if self._event is not None:
                 self._stopped(self._event)
+            alive = [each for each in gdb.inferiors() if each.pid]
+            if not alive:
+                return
+            if not gdb.selected_inferior().pid:
+                # (The command `inferior` would read registers, which fail where that one has ended meanwhile.)
+                alive[0].threads()[0].switch()
 
     def _note(self, event: Any) -> None:
         self._event = event
 
     def _stopped(self, event: Any) -> None:
         inferior = gdb.selected_inferior()
-        try:
-            self._tell(inferior, event)
-        except gdb.error:
-            if not has_ended(inferior.pid):
-                raise
-
-    def _tell(self, inferior: gdb.Inferior, event: Any) -> None:
         if isinstance(event, gdb.SignalEvent):
             if _is_fatal(inferior.pid, event.stop_signal):
                 self._look(inferior, "signal", event.stop_signal)

@@ -65,7 +65,6 @@ WAYS = {
     "term": (1, {"kind": "signal", "signal": "SIGTERM"}),
     "alarm": (1, {"kind": "signal", "signal": "SIGALRM"}),
     "killed": (None, {"kind": "signal", "signal": "SIGKILL"}),
-    "killed_late": (None, {"kind": "signal", "signal": "SIGKILL"}),
     "handled": (1, {"kind": "exit", "status": 7}),
     "thread": (1, {"kind": "exit", "status": 8}),
     "main_thread": (1, {"kind": "exit", "status": 0}),
