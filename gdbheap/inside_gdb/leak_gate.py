@@ -87,6 +87,8 @@ class _Gate:
         gdb.execute("handle SIGINT stop pass", to_string=True)
         self._ways_out = WaysOut(system_calls, follow_children)
         self._vforks = VforkChildren()
+        self._threads: dict[int, gdb.InferiorThread] = {}
+        gdb.events.new_thread.connect(self._began)
         gdb.events.stop.connect(self._note)
         gdb.events.exited.connect(self._ended)
 
@@ -111,8 +113,22 @@ class _Gate:
             if not alive:
                 return
             if not gdb.selected_inferior().pid:
-                # (The command `inferior` would read registers, which fail where that one has ended meanwhile.)
-                alive[0].threads()[0].switch()
+                self._select_one_of(alive)
+
+    def _select_one_of(self, alive: list[gdb.Inferior]) -> None:
+        """Select a thread of one of these. (The command `inferior` would read registers, which fail where that one has
+        ended meanwhile; and to ask for its threads has gdb look for new ones, which in a process that is about to fork
+        leaves it waiting for ever now and then.)"""
+        known = [self._threads[each.num] for each in alive if each.num in self._threads]
+        living = next((each for each in known if each.is_valid()), None)
+        (living or alive[0].threads()[0]).switch()
+
+    def _began(self, event: Any) -> None:
+        """Keep the first thread of each inferior."""
+        thread = event.inferior_thread
+        known = self._threads.get(thread.inferior.num)
+        if known is None or not known.is_valid():
+            self._threads[thread.inferior.num] = thread
 
     def _note(self, event: Any) -> None:
         self._event = event
