@@ -87,8 +87,6 @@ class _Gate:
         gdb.execute("handle SIGINT stop pass", to_string=True)
         self._ways_out = WaysOut(system_calls, follow_children)
         self._vforks = VforkChildren()
-        self._threads: dict[int, gdb.InferiorThread] = {}
-        gdb.events.new_thread.connect(self._began)
         gdb.events.stop.connect(self._note)
         gdb.events.exited.connect(self._ended)
 
@@ -102,11 +100,12 @@ class _Gate:
             try:
                 gdb.execute("continue", to_string=True)
                 failures = 0
-            except gdb.error:  # a process that was killed a moment ago has no registers
+            except gdb.error:  # a thread of a process that has just ended has no registers
                 failures += 1
                 if failures == _MOST_FAILURES:
                     raise
                 time.sleep(_PAUSE)
+                self._select_one_of([each for each in gdb.inferiors() if each.pid and not _has_ended(each.pid)])
             if self._event is not None:
                 self._stopped(self._event)
             alive = [each for each in gdb.inferiors() if each.pid]
@@ -116,19 +115,13 @@ class _Gate:
                 self._select_one_of(alive)
 
     def _select_one_of(self, alive: list[gdb.Inferior]) -> None:
-        """Select a thread of one of these. (The command `inferior` would read registers, which fail where that one has
-        ended meanwhile; and to ask for its threads has gdb look for new ones, which in a process that is about to fork
-        leaves it waiting for ever now and then.)"""
-        known = [self._threads[each.num] for each in alive if each.num in self._threads]
-        living = next((each for each in known if each.is_valid()), None)
-        (living or alive[0].threads()[0]).switch()
-
-    def _began(self, event: Any) -> None:
-        """Keep the first thread of each inferior."""
-        thread = event.inferior_thread
-        known = self._threads.get(thread.inferior.num)
-        if known is None or not known.is_valid():
-            self._threads[thread.inferior.num] = thread
+        """Select a thread of the first of these. (The command `inferior` would read registers, which fail where that one
+        has ended meanwhile. To ask for threads makes gdb forget those that have ended. Asked for them at every stop, gdb
+        waits for ever now and then at a process that forks.)"""
+        threads = (thread for each in alive for thread in each.threads())
+        living = next(threads, None)
+        if living is not None:
+            living.switch()
 
     def _note(self, event: Any) -> None:
         self._event = event
@@ -200,6 +193,14 @@ class _Gate:
             pid, program = self._known.get(inferior.num, (inferior.pid, _program()))
             seen = _process(pid, program, kind, _UNWATCHED[kind])
         return seen
+
+
+def _has_ended(process: int) -> bool:
+    """Whether the process is no more, or waits for somebody to hear of its end."""
+    try:
+        return kernel_text(f"/proc/{process}/stat").rpartition(")")[2].split()[0] in "ZX"
+    except (OSError, IndexError):
+        return True
 
 
 _UNWATCHED = {

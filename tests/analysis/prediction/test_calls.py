@@ -47,9 +47,9 @@ def test_calls_are_read_as_c_or_with_blanks(line, calls):
 
 # (line, the part that is pointed at, what is said)
 MISTAKES = [
-    ("mallok 24", "mallok", "no such function"),
-    ("24", "24", "no such function"),
-    ("malloc 24; frei @1", "frei", "no such function"),
+    ("mallok 24", "mallok", "there is no such function"),
+    ("24", "24", "there is no such function"),
+    ("malloc 24; frei @1", "frei", "there is no such function"),
     ("calloc 2", "", "calloc takes COUNT SIZE"),
     ("calloc 2 8 9", "9", "calloc takes COUNT SIZE"),
     ("free @1", "@1", "@N is the result of the Nth call before this one"),
