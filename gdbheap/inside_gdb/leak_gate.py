@@ -115,8 +115,8 @@ class _Gate:
                 self._select_one_of(alive)
 
     def _select_one_of(self, alive: list[gdb.Inferior]) -> None:
-        """Select a thread of the first of these. (The command `inferior` would read registers, which fail where that one
-        has ended meanwhile. To ask for threads makes gdb forget those that have ended. Asked for them at every stop, gdb
+        """Select a thread of the first of these. (The command `inferior` would read registers, which fail where that
+        one has ended meanwhile. To ask for threads makes gdb forget those that have ended; asked at every stop, gdb
         waits for ever now and then at a process that forks.)"""
         threads = (thread for each in alive for thread in each.threads())
         living = next(threads, None)

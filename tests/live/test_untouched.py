@@ -27,7 +27,7 @@ def test_what_was_lost_in_the_process_is_lost_in_its_kernels_core(tmp_path, flag
     assert dead[LEAKS]["totals"]["definitely_lost_blocks"] in ((9, 10, 11) if "-m32" in flags else (10, 11))
     assert dead[search]["rows"] == live[search]["rows"]
     (note,) = (note for note in dead[LEAKS]["notes"] if "MADV_DONTDUMP" in note)
-    assert note.endswith("the core does not tell the two apart")
+    assert note.endswith("a core does not tell the two apart")
 
 
 def test_what_is_assumed_is_told_where_an_answer_rests_on_it_alone(tmp_path):

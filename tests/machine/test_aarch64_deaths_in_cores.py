@@ -75,4 +75,6 @@ def test_a_death_has_its_verdicts(family: str, name: str, monkeypatch: pytest.Mo
     said = fault_gallery.said(json.loads(out.getvalue()), {key: int(value, 0) for key, value in told})
     # (Nobody knows what was interrupted in libc, whose file is not there.)
     wanted = [line.replace(": it interrupted LIBC", "") for line in fault_gallery.expected(name, "aarch64", "core")]
-    assert said == wanted
+    missing = [line for line in said if "not here as the process had mapped" in line]
+    assert len(missing) == 1 and "libc.so.6" in missing[0]
+    assert [line for line in said if line not in missing] == wanted
