@@ -78,6 +78,9 @@ class _Gate:
         self._seen: dict[int, dict[str, Any]] = {}
         self._known: dict[int, tuple[int, str]] = {}
         self._event: Any = None
+        # The thread that is about to end its process runs alone: where others run, and end with it, gdb may want the
+        # registers of one that is no more, and gives up.
+        self._ends = False
         self._words = "--kind all --json" + (" --places" if places else "")
         self._target = Target(GdbDebugger(lambda name: gdb.parameter(f"{PREFIX} {name}")))
         for each in (*_SETTINGS, f"exec-wrapper sh {starter}", *(_FOLLOWING if follow_children else ())):
@@ -97,6 +100,8 @@ class _Gate:
         failures = 0
         while True:
             self._event = None
+            gdb.execute(f"set scheduler-locking {'on' if self._ends else 'off'}", to_string=True)
+            self._ends = False
             try:
                 gdb.execute("continue", to_string=True)
                 failures = 0
@@ -139,6 +144,7 @@ class _Gate:
                 self._replaced(inferior)
             elif way is not WayOut.NONE:
                 self._look(inferior, way.value)
+                self._ends = way is WayOut.EXIT and not self._vforks.depth
         self._known[inferior.num] = (inferior.pid, _program())
 
     def _replaced(self, inferior: gdb.Inferior) -> None:
