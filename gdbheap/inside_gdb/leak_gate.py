@@ -4,6 +4,7 @@ exit, by a signal, by exec), look for leaks there, and let it end as it would ha
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from typing import Any
@@ -98,12 +99,9 @@ class _Gate:
         gdb.execute("starti", to_string=True)
         self._ways_out.began()
         failures = 0
-        while True:
-            self._event = None
-            gdb.execute(f"set scheduler-locking {'on' if self._ends else 'off'}", to_string=True)
-            self._ends = False
+        while any(each.pid for each in gdb.inferiors()):
             try:
-                gdb.execute("continue", to_string=True)
+                self._go_on()
                 failures = 0
             except gdb.error:  # a thread of a process that has just ended has no registers
                 failures += 1
@@ -111,13 +109,17 @@ class _Gate:
                     raise
                 time.sleep(_PAUSE)
                 self._select_one_of([each for each in gdb.inferiors() if each.pid and not _has_ended(each.pid)])
-            if self._event is not None:
-                self._stopped(self._event)
-            alive = [each for each in gdb.inferiors() if each.pid]
-            if not alive:
-                return
-            if not gdb.selected_inferior().pid:
-                self._select_one_of(alive)
+
+    def _go_on(self) -> None:
+        """Let the processes run to the next stop, see what that is, and select one that can go on."""
+        self._event = None
+        gdb.execute(f"set scheduler-locking {'on' if self._ends else 'off'}", to_string=True)
+        self._ends = False
+        gdb.execute("continue", to_string=True)
+        if self._event is not None:
+            self._stopped(self._event)
+        if not gdb.selected_inferior().pid:
+            self._select_one_of([each for each in gdb.inferiors() if each.pid])
 
     def _select_one_of(self, alive: list[gdb.Inferior]) -> None:
         """Select a thread of the first of these. (The command `inferior` would read registers, which fail where that
@@ -144,7 +146,7 @@ class _Gate:
                 self._replaced(inferior)
             elif way is not WayOut.NONE:
                 self._look(inferior, way.value)
-                self._ends = way is WayOut.EXIT and not self._vforks.depth
+                self._ends = way is WayOut.EXIT and not self._vforks.depth and _has_threads(inferior.pid)
         self._known[inferior.num] = (inferior.pid, _program())
 
     def _replaced(self, inferior: gdb.Inferior) -> None:
@@ -199,6 +201,14 @@ class _Gate:
             pid, program = self._known.get(inferior.num, (inferior.pid, _program()))
             seen = _process(pid, program, kind, _UNWATCHED[kind])
         return seen
+
+
+def _has_threads(process: int) -> bool:
+    """Whether the process has more than one thread."""
+    try:
+        return len(os.listdir(f"/proc/{process}/task")) > 1
+    except OSError:
+        return False
 
 
 def _has_ended(process: int) -> bool:

@@ -141,7 +141,7 @@ def is_refusal(text):
 def test_text_is_text(told):
     said = told["said"]
     rows = [line for line in said['vmmap "libc"'].splitlines() if line.startswith("0x")]
-    assert len(rows) >= 4 and all("libc.so.6 " in row or "/libc" in row for row in rows)
+    assert len(rows) >= 4 and all("libc" in row for row in rows)
     assert said['vmmap "no such"'] == 'vmmap: no mapping matches "no such"\n'
     assert said['heap chunk "text"'] == 'heap chunk: "text" is text, not an address\n'
     assert said['explain "text"'] == 'explain: "text" is text, not an address\n'

