@@ -32,7 +32,8 @@ from gdbheap.process.threads.thread_stacks import ThreadStack, find_stacks, in_g
 # as far below.
 _NEAR_STACK = 64 << 20
 _GUARD = 1 << 20
-# What is farther below a stack is no frame of a function's, but a stack pointer gone wrong.
+# What is farther below a stack is no frame of a function's, but a stack pointer gone wrong. (In 32 bits the half of all
+# addresses: no object is larger.)
 _LARGEST_FRAME = 1 << 36
 # mirrors the kernel before 5.0 (do_user_addr_fault: enter may touch 64 KiB below the stack pointer)
 _FARTHEST_BELOW = (1 << 16) + 256
@@ -53,7 +54,8 @@ def _in_large_frame(crash: CrashContext, address: int) -> Iterator[Verdict]:
     base = crash.stop.thread.registers.get(crash.process.machine.frame_pointer, 0)
     caller = next((each.stack_pointer for each in frames if each.stack_pointer != pointer), base)
     stack = crash.vma(caller)
-    if stack is None or not stack.writable or not pointer < stack.start <= pointer + _LARGEST_FRAME:
+    largest = min(_LARGEST_FRAME, crash.process.machine.mask >> 1)
+    if stack is None or not stack.writable or not pointer < stack.start <= pointer + largest:
         return
     if not pointer - _FARTHEST_BELOW <= address < stack.start or alternate_stack(crash) is not None:
         return
