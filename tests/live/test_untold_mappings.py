@@ -5,6 +5,8 @@ Of the kind of reports/qemu_user; gdbserver without files stands for qemu here.
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,7 @@ def test_the_heap_is_found_by_the_pointers_to_it(name, flags, arguments):
         before = maps(process.pid)
         remote = ask_without_files(program, process.pid)
         assert maps(process.pid) == before  # (to read below a stack is to make it grow)
-    assert remote[CHUNKS]["rows"] == live[CHUNKS]["rows"]
+    assert rows_of(remote) == rows_of(live)
     assert remote[CHECK]["totals"] == live[CHECK]["totals"]
     assert [remote[each]["faults"] for each in COMMANDS] == [[], [], [], [], []]
     assert remote[LEAKS]["totals"]["definitely_lost_blocks"] == 0
@@ -47,6 +49,13 @@ def test_the_heap_is_found_by_the_pointers_to_it(name, flags, arguments):
         assert any("does not list its mappings" in note for note in remote[command]["notes"])
     told, found = spans(live), spans(remote)
     assert all(any(low <= start and end <= high for low, high in joined(told)) for start, end in found)
+
+
+def rows_of(answers):
+    """Return the chunks. (Where no mappings are listed, only the dynamic linker names libc: by its soname, of which the
+    file libc-2.31.so has a link.)"""
+    text = json.dumps(answers[CHUNKS]["rows"])
+    return json.loads(re.sub(r"libc-2\.\d+\.so", "libc.so.6", text))
 
 
 def maps(pid):
