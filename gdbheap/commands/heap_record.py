@@ -100,8 +100,8 @@ def _record(target: Target, sampling: Sampling, before: Mapping[int, int] | None
     focus = None if before is None else partial(_focus, target, sampling, before)
     sampling = replace(sampling, cached_marks=cached_marks(target.process, target.heap()), focus=focus)
     target.say(
-        f"recording for {sampling.seconds:g} s (Ctrl-C ends it): gdb briefly sets breakpoints on malloc's functions, "
-        "again and again, and removes them\n"
+        f"recording for {sampling.seconds:g} s (Ctrl-C ends it): gdb sets breakpoints on malloc's\n"
+        "functions in short bursts, and removes them\n"
     )
     return target.record(sampling), sampling
 
