@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.entries import NO_ENTRY
 from gdbheap.analysis.leaks.leaks import LeakKind, Leaks
-from gdbheap.analysis.objects.contents import TEXT, describe, is_text, text_of
+from gdbheap.analysis.objects.contents import TEXT, Contents, describe, is_text, text_of
 from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.objects.name_objects import name_objects
@@ -144,61 +144,89 @@ class Grouping:
 
 def group_leaks(leaks: Leaks, chosen: NDArray[np.bool_], lookup: Lookup, by: Grouping) -> list[LeakGroup]:
     """Return the chosen blocks in groups, by verdict, and in each the largest first, what hangs on it counted."""
-    types_of = by.types_of
-    blocks = leaks.held.blocks
     rows = np.flatnonzero(chosen)
     if not len(rows):
         return []
+    members = _Members(leaks, rows, _contents(leaks, rows, lookup, by.types_of), doubts(leaks)[rows], *_hanging(leaks))
+    return sorted(members.groups(_group_of(members, by)), key=_largest_first)
+
+
+def _contents(leaks: Leaks, rows: NDArray[np.intp], lookup: Lookup, types_of: TypesOf | None) -> Contents:
+    """Return what each of the blocks in `rows` is: by its type where types are known, else by its contents."""
+    blocks = leaks.held.blocks
     # What is lost may be named by others that are, which were not asked for.
-    looked_at = np.flatnonzero(chosen | (leaks.verdict != LeakKind.STILL_REACHABLE))
+    looked_at = leaks.verdict != LeakKind.STILL_REACHABLE
+    looked_at[rows] = True
     # (Who knows types knows these names too.)
-    labels = name_objects(blocks, looked_at, lookup) if types_of is None else Labels(len(blocks))
+    labels = name_objects(blocks, np.flatnonzero(looked_at), lookup) if types_of is None else Labels(len(blocks))
     contents = describe(blocks, leaks.held.graph.head, rows, lookup, labels)
     if types_of is not None:
         contents = contents.typed(*types_of(rows))
-    contents = contents.named(np.isin(rows, leaks.held.thread_vectors), THREAD_VECTOR)
-    hanging_count, hanging_bytes = _hanging(leaks)
-    doubt = doubts(leaks)[rows]
-    offset = leaks.entry_offset[rows]
-    place = (
-        rows
-        if by.one_by_one
-        else _alike(leaks.verdict[rows], doubt, offset != NO_ENTRY, blocks.size[rows], contents.kind)
-    )
-    if by.apart is not None:
-        place = codes_of(place, by.apart[rows])
-    _, place, count = np.unique(place, return_inverse=True, return_counts=True)
-    # Members of a group side by side.
-    order = np.argsort(place, kind="stable")
-    first = np.cumsum(count) - count
-    sums = [np.add.reduceat(column[rows[order]], first) for column in (blocks.size, hanging_count, hanging_bytes)]
-    nearest = np.minimum.reduceat(offset[order], first)
-    farthest = np.maximum.reduceat(offset[order], first)
-    found = []
-    text = contents.kind == contents.shapes
-    typical = _typical(place, hanging_bytes[rows], np.where(text, leaks.held.graph.head[rows, 0], 0))
-    for index, at in enumerate(typical.tolist()):
-        row = int(rows[at])
-        kind = int(contents.kind[at])
-        what = contents.names[kind]
-        found.append(
-            LeakGroup(
-                verdict=LeakKind(int(leaks.verdict[row])),
-                doubt=DOUBTS[int(doubt[at])],
-                count=int(count[index]),
-                bytes=int(sums[0][index]),
-                hanging_count=int(sums[1][index]),
-                hanging_bytes=int(sums[2][index]),
-                chunk_size=int(blocks.size[row]),
-                largest=int(blocks.size[row]),
-                what=what,
-                named=kind >= contents.shapes and not is_text(what),
-                example=int(blocks.start[row]),
-                text=text_of(leaks.held.graph.head[row]) if what == TEXT else "",
-                offsets=None if nearest[index] == NO_ENTRY else (int(nearest[index]), int(farthest[index])),
-            )
+    return contents.named(np.isin(rows, leaks.held.thread_vectors), THREAD_VECTOR)
+
+
+def _group_of(members: _Members, by: Grouping) -> NDArray[np.intp]:
+    """Return a number for each member that is the same for those of one group."""
+    leaks, rows = members.leaks, members.rows
+    place = rows
+    if not by.one_by_one:
+        is_entry = leaks.entry_offset[rows] != NO_ENTRY
+        size = leaks.held.blocks.size[rows]
+        place = _alike(leaks.verdict[rows], members.doubt, is_entry, size, members.contents.kind)
+    return place if by.apart is None else codes_of(place, by.apart[rows])
+
+
+@dataclass(frozen=True)
+class _Members:
+    """The blocks in `rows`, with what each is and its place in DOUBTS; the columns of what hangs on a block are of
+    all blocks."""
+
+    leaks: Leaks
+    rows: NDArray[np.intp]
+    contents: Contents
+    doubt: NDArray[np.uint8]
+    hanging_count: NDArray[np.uint64]
+    hanging_bytes: NDArray[np.uint64]
+
+    def groups(self, place: NDArray[np.intp]) -> Iterator[LeakGroup]:
+        """Yield a group for each number in `place`, in the order of these numbers."""
+        rows, head = self.rows, self.leaks.held.graph.head
+        _, place, count = np.unique(place, return_inverse=True, return_counts=True)
+        # Members of a group side by side.
+        order = np.argsort(place, kind="stable")
+        first = np.cumsum(count) - count
+        offset = self.leaks.entry_offset[rows][order]
+        nearest, farthest = np.minimum.reduceat(offset, first), np.maximum.reduceat(offset, first)
+        summed = (self.leaks.held.blocks.size, self.hanging_count, self.hanging_bytes)
+        sums = [np.add.reduceat(column[rows[order]], first).tolist() for column in summed]
+        of_text = self.contents.kind == self.contents.shapes
+        typical = _typical(place, self.hanging_bytes[rows], np.where(of_text, head[rows, 0], 0))
+        spans = [None if near == NO_ENTRY else (near, far) for near, far in zip(nearest.tolist(), farthest.tolist())]
+        hanging = zip(*(sums[1:]))
+        for at, span, number, size, below in zip(typical.tolist(), spans, count.tolist(), sums[0], hanging):
+            yield self._group(at, span, number, size, below)
+
+    def _group(
+        self, at: int, offsets: tuple[int, int] | None, count: int, size: int, hanging: tuple[int, int]
+    ) -> LeakGroup:
+        """Return the group that the member at `at` stands for, of `count` blocks in chunks of `size` bytes in all."""
+        blocks, row, kind = self.leaks.held.blocks, int(self.rows[at]), int(self.contents.kind[at])
+        what, chunk_size = self.contents.names[kind], int(blocks.size[row])
+        return LeakGroup(
+            verdict=LeakKind(int(self.leaks.verdict[row])),
+            doubt=DOUBTS[int(self.doubt[at])],
+            count=count,
+            bytes=size,
+            hanging_count=hanging[0],
+            hanging_bytes=hanging[1],
+            chunk_size=chunk_size,
+            largest=chunk_size,
+            what=what,
+            named=kind >= self.contents.shapes and not is_text(what),
+            example=int(blocks.start[row]),
+            text=text_of(self.leaks.held.graph.head[row]) if what == TEXT else "",
+            offsets=offsets,
         )
-    return sorted(found, key=_largest_first)
 
 
 def _typical(place: NDArray[np.intp], hanging: NDArray[np.uint64], begin: NDArray[np.uint64]) -> NDArray[np.intp]:

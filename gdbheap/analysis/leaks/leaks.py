@@ -155,52 +155,79 @@ def judge(
     chain with an interior or an encoded pointer in it does, or one from a signal's stack. Of the others, those that
     no other lost block leads to are definitely lost, and the rest hangs on them.
     """
+    graph, roots = held.graph, _pointers_from_roots(held)
     count = len(held.blocks)
-    graph = held.graph
-    target = np.concatenate((held.from_roots.target, np.array([each[1] for each in held.registers], np.int32)))
-    offset = np.concatenate(
-        (held.from_roots.offset, np.array([min(each[2], 0xFFFF_FFFF) for each in held.registers], np.uint32))
-    )
-    # (To libc's own vectors a pointer leads from each control block, behind their first entry.)
-    offset[np.isin(target, held.thread_vectors)] = 0
     owner = np.full(count, UNSEEN, np.int32)
-    starts = Adjacency(count, *edges(graph, graph.offset == 0))
-    lasting = (offset == 0) & ~_on_stacks(held)
-    reach(starts, target[lasting], owner)
-    anchored = owner != UNSEEN
-    reach(starts, target[offset == 0], owner)
-    direct = owner != UNSEEN
-    reach_by_heuristic(graph, target, offset, owner, accepted)
-    reachable = owner != UNSEEN
-    roots = InteriorPointers(target, offset)
-    by_remains = held_by_remains(Reached(graph, starts, roots, reachable, accepted), untouched)
+    alive = _find_reachable(held, roots, accepted, untouched, owner)
     everything = Adjacency(count, graph.source, graph.target)
-    beyond = graph.target[reachable[graph.source] & ~reachable[graph.target]]
-    reach(everything, np.concatenate((target, beyond)), owner)
+    beyond = graph.target[alive.reachable[graph.source] & ~alive.reachable[graph.target]]
+    reach(everything, np.concatenate((roots.target, beyond)), owner)
     signal_stacks = stacks_of_signals(owner == UNSEEN)
     reach(everything, signal_stacks, owner)
     lost = owner == UNSEEN
     encoded = reach_encoded(graph, tuple(hidden(lost)), lost, owner)
     by_encoding = lost & (owner != UNSEEN)
     verdict = np.full(count, LeakKind.POSSIBLY_LOST, np.uint8)
-    verdict[reachable] = LeakKind.STILL_REACHABLE
+    verdict[alive.reachable] = LeakKind.STILL_REACHABLE
     _judge_lost(held, everything, owner, verdict)
     words = np.concatenate([signal_stacks, *(each.target for each in encoded)])
     possible = verdict == LeakKind.POSSIBLY_LOST
-    entry, entry_offset = find_entries(graph, everything, WaysIn(roots, words, reachable), possible)
-    head = np.where(possible, entry, owner)
+    entry, entry_offset = find_entries(graph, everything, WaysIn(roots, words, alive.reachable), possible)
     return Leaks(
-        held,
-        verdict,
-        head,
-        entry_offset,
-        reachable & ~direct,
-        by_remains,
-        direct & ~anchored,
-        by_encoding,
-        encoded,
-        signal_stacks,
+        held=held,
+        verdict=verdict,
+        head=np.where(possible, entry, owner),
+        entry_offset=entry_offset,
+        by_heuristic=alive.reachable & ~alive.direct,
+        by_remains=alive.by_remains,
+        by_stacks=alive.direct & ~alive.anchored,
+        by_encoding=by_encoding,
+        encoded=encoded,
+        signal_stacks=signal_stacks,
     )
+
+
+@dataclass(frozen=True)
+class _Alive:
+    """The blocks that are `reachable`: `direct` by pointers to starts alone, `anchored` if such a chain begins
+    neither on a stack nor in a register; `by_remains` as Leaks has it."""
+
+    reachable: NDArray[np.bool_]
+    direct: NDArray[np.bool_]
+    anchored: NDArray[np.bool_]
+    by_remains: NDArray[np.bool_]
+
+
+def _pointers_from_roots(held: PointerGraph) -> InteriorPointers:
+    """Return the pointers into blocks from root memory, and after them those from registers."""
+    target = np.concatenate((held.from_roots.target, np.array([each[1] for each in held.registers], np.int32)))
+    offset = np.concatenate(
+        (held.from_roots.offset, np.array([min(each[2], 0xFFFF_FFFF) for each in held.registers], np.uint32))
+    )
+    # (To libc's own vectors a pointer leads from each control block, behind their first entry.)
+    offset[np.isin(target, held.thread_vectors)] = 0
+    return InteriorPointers(target, offset)
+
+
+def _find_reachable(
+    held: PointerGraph,
+    roots: InteriorPointers,
+    accepted: Accept,
+    untouched: NDArray[np.bool_],
+    owner: NDArray[np.int32],
+) -> _Alive:
+    """Return what `roots` keep alive; mark it in `owner`, which is all UNSEEN."""
+    graph = held.graph
+    to_start = roots.offset == 0
+    starts = Adjacency(len(owner), *edges(graph, graph.offset == 0))
+    reach(starts, roots.target[to_start & ~_on_stacks(held)], owner)
+    anchored = owner != UNSEEN
+    reach(starts, roots.target[to_start], owner)
+    direct = owner != UNSEEN
+    reach_by_heuristic(graph, roots.target, roots.offset, owner, accepted)
+    reachable = owner != UNSEEN
+    by_remains = held_by_remains(Reached(graph, starts, roots, reachable, accepted), untouched)
+    return _Alive(reachable, direct, anchored, by_remains)
 
 
 def _judge_lost(
