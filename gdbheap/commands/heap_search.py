@@ -87,23 +87,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         raise UsageError(f"--in-use needs chunks to search: {notes[0]}")
     ranges = list(searched_ranges(target.process.address_space, arguments["all"]))
     key: Key[_Hits] = Key(("search", wanted, within is None, arguments["all"]))
-    hits = target.keep(
-        key,
-        lambda progress: _search(target, wanted, ranges, within, progress),
-    )
-    if hits.more:
-        notes.append(f"more than {_MOST:,}: only the first are shown")
-    far = out_of_reach(target.process, ranges)
-    if far:
-        notes.append(
-            f"memory of the remote process too large for the connection was not searched ({human_size(far)}; gdb on "
-            "that machine can)"
-        )
-    if not target.process.address_space.known:
-        notes.append("this target does not list its mappings: only the memory that was found otherwise was searched")
-    if hits.interrupted:
-        notes.append("stopped by Ctrl-C: what was found until then is shown")
-    elif not hits.found:
+    hits = target.keep(key, lambda progress: _search(target, wanted, ranges, within, progress))
+    notes += _notes_on_hits(target, hits, ranges)
+    if not hits.interrupted and not hits.found:
         notes += [*note_on_zeros(target.process), *_not_searched(target, wanted, arguments)]
     places = _Places(target, view, roots, _names(target, view, hits))
     rows = [places.row(address, value) for address, value in hits.found]
@@ -119,6 +105,22 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         notes=tuple(notes),
         next=tuple(_next(rows)),
     )
+
+
+def _notes_on_hits(target: Target, hits: _Hits, ranges: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """Yield what keeps the hits from being all that there are."""
+    if hits.more:
+        yield f"more than {_MOST:,}: only the first are shown"
+    far = out_of_reach(target.process, ranges)
+    if far:
+        yield (
+            f"memory of the remote process too large for the connection was not searched ({human_size(far)}; gdb on "
+            "that machine can)"
+        )
+    if not target.process.address_space.known:
+        yield "this target does not list its mappings: only the memory that was found otherwise was searched"
+    if hits.interrupted:
+        yield "stopped by Ctrl-C: what was found until then is shown"
 
 
 def _next(rows: Sequence[_Row]) -> Iterator[Next]:

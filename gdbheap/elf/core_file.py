@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 from gdbheap.elf.core_memory import CoreMemory, CoreSegment, MappedFile
 from gdbheap.elf.core_notes import Notes, read_notes
@@ -44,6 +45,9 @@ from gdbheap.process.images.elf_headers import (
 from gdbheap.process.memory import SMALLEST_PAGE
 from gdbheap.process.process import Module, Process, Thread
 from gdbheap.process.signal_info import SignalInfo
+
+if TYPE_CHECKING:
+    from io import FileIO
 
 _MINIDUMP = b"MDMP"
 _PN_XNUM = 0xFFFF
@@ -126,17 +130,11 @@ def open_core(
 ) -> CoreFile:
     """Return the core at `path`; `locate` turns a file's path in the core into one here, `fetch` brings one here by its
     build-id. Raise HeapError where it is no core."""
-    try:
-        file = open_regular(path)  # stays open as long as its memory is used
-        size = os.fstat(file.fileno()).st_size
-        header, claimed = _read_header(file.fileno(), size, path)
-    except OSError as error:
-        raise HeapError(f"cannot read {path}: {error.strerror}") from error
-    segments, note_ranges = _program_headers(file.fileno(), size, header)
+    file, header, claimed = _open(path)
+    segments, note_ranges = _program_headers(file.fileno(), os.fstat(file.fileno()).st_size, header)
     if not segments:
-        raise HeapError(
-            f"{path} holds no memory: {'it is cut off' if header.count < claimed else 'no PT_LOAD segment'}"
-        )
+        why = "it is cut off" if header.count < claimed else "no PT_LOAD segment"
+        raise HeapError(f"{path} holds no memory: {why}")
     machine = machine_of_elf(header.machine, header.pointer_size)
     notes = read_notes(file.fileno(), note_ranges, machine, header.pointer_size)
     # Where not even written memory was dumped (coredump_filter), a file mapping may have been written as well.
@@ -171,6 +169,15 @@ def open_core(
             *remarks_on_filter(memory, dumped),
         ),
     )
+
+
+def _open(path: str) -> tuple[FileIO, ElfHeader, int]:
+    """Return the core's file, which stays open as long as its memory is used, and what _read_header() says of it."""
+    try:
+        file = open_regular(path)
+        return file, *_read_header(file.fileno(), os.fstat(file.fileno()).st_size, path)
+    except OSError as error:
+        raise HeapError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _read_header(core: int, size: int, path: str) -> tuple[ElfHeader, int]:

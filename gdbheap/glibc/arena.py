@@ -191,15 +191,9 @@ def read_heaps(process: Process, layout: Layout, arena: StructValue) -> tuple[li
     seen: set[int] = set()
     while address:
         if address in seen or len(heaps) >= _MOST_HEAPS:
-            return heaps[::-1], [
-                *faults,
-                Fault(
-                    came_from,
-                    called("heap_info_chain_loops"),
-                    clause("prev_leads_back", heap=Address(address)),
-                    Invariant.HEAP_CHAIN,
-                ),
-            ]
+            loop = clause("prev_leads_back", heap=Address(address))
+            faults.append(Fault(came_from, called("heap_info_chain_loops"), loop, Invariant.HEAP_CHAIN))
+            break
         seen.add(address)
         try:
             info = layout.heap_info.read(process.memory, address)
@@ -207,25 +201,32 @@ def read_heaps(process: Process, layout: Layout, arena: StructValue) -> tuple[li
             detail = unreadable(error)
             if came_from:
                 detail = clause("prev_unreadable", prev=Address(address), why=detail)
-            return heaps[::-1], [
-                *faults,
-                Fault(came_from or address, called("heap_info_chain_broken"), detail, Invariant.HEAP_CHAIN),
-            ]
-        fault, holds_arena = None, address <= arena.address < address + layout.heap_max
+            broken = called("heap_info_chain_broken")
+            faults.append(Fault(came_from or address, broken, detail, Invariant.HEAP_CHAIN))
+            break
+        holds_arena = address <= arena.address < address + layout.heap_max
         if info["ar_ptr"] != arena.address and holds_arena:
             faults.append(Fault(address, _WRONG_ARENA, _wrong_arena(info, arena), Invariant.HEAP_ARENA))
-        if info["ar_ptr"] != arena.address and not holds_arena:
-            fault = _wrong_arena(info, arena)
-        elif not 0 < info["size"] <= layout.heap_max:
-            fault = clause("heap_size_too_large", size=info["size"], most=layout.heap_max)
-        elif info["prev"] % layout.heap_max:
-            fault = clause("prev_misaligned", prev=Address(info["prev"]), alignment=layout.heap_max)
-        if fault is not None:
-            return heaps[::-1], [*faults, Fault(address, called("heap_info_corrupt"), fault, Invariant.HEAP_INFO)]
+        corrupt = _corrupt_heap_info(layout, info, arena, holds_arena)
+        if corrupt is not None:
+            faults.append(Fault(address, called("heap_info_corrupt"), corrupt, Invariant.HEAP_INFO))
+            break
         first = first_chunk_of(address, arena.address, layout)
         heaps.append(NonMainHeap(address, first, address + info["size"]))
         came_from, address = address, info["prev"]
     return heaps[::-1], faults
+
+
+def _corrupt_heap_info(layout: Layout, info: StructValue, arena: StructValue, holds_arena: bool) -> Fact | None:
+    """Return why this is not to be followed as a heap of the arena's, None if it is; the heap that `holds_arena` is
+    believed whatever its ar_ptr says."""
+    if info["ar_ptr"] != arena.address and not holds_arena:
+        return _wrong_arena(info, arena)
+    if not 0 < info["size"] <= layout.heap_max:
+        return clause("heap_size_too_large", size=info["size"], most=layout.heap_max)
+    if info["prev"] % layout.heap_max:
+        return clause("prev_misaligned", prev=Address(info["prev"]), alignment=layout.heap_max)
+    return None
 
 
 def _wrong_arena(info: StructValue, arena: StructValue) -> Fact:
