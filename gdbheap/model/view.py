@@ -129,17 +129,17 @@ def _walk(m: ModelMalloc, chunk: int, top: int, arena: int, states: dict[int, st
         if chunk == top:
             found.append(ModelChunk(chunk, size, raw & FLAGS, "top", arena))
             return found
-        if size <= m.header:
-            return found + _fenceposts(m, chunk, arena)
+        if size <= m.header or m.load(chunk + size + m.SIZE) <= FLAGS:
+            return found + _fenceposts(m, chunk, size, arena)
         found.append(ModelChunk(chunk, size, raw & FLAGS, states.get(chunk, "in_use"), arena))
         chunk += size
     raise Endless("the chunks do not lead to top")
 
 
-def _fenceposts(m: ModelMalloc, chunk: int, arena: int) -> list[ModelChunk]:
-    """Return the two headers that end a stretch."""
+def _fenceposts(m: ModelMalloc, chunk: int, size: int, arena: int) -> list[ModelChunk]:
+    """Return the two headers that end a stretch, of which the first may be as large as a chunk."""
     posts = []
-    for at in (chunk, chunk + m.header):
+    for at in (chunk, chunk + size):
         raw = m.load(at + m.SIZE)
         posts.append(ModelChunk(at, raw & ~FLAGS, raw & FLAGS, "fencepost", arena))
     return posts

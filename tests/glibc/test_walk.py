@@ -119,6 +119,20 @@ def test_fenceposts_close_a_stretch(word: int, posts: list[int]) -> None:
     assert (stretch.walks[0].free_rows().tolist() == [1]) is (posts[0] & 1 == 0)
 
 
+def test_the_first_fencepost_of_a_heap_may_be_as_large_as_a_chunk() -> None:
+    """sysmalloc() of any glibc: a top of 0x30 bytes leaves room for three headers, and the first takes two."""
+    chunks, _ = heap(8, [0x45, 0x65])
+    data = chunks + struct.pack("<QQQQQQ", 0, 0x21, 0, 0, 0x20, 1)
+    walker = Walker(ImageMemory([(BASE, data)]), layout(8))
+    stretch = walk_stretch(walker, BASE, BASE, BASE + len(data), closed=True)
+    assert not stretch.faults and stretch.ended_at_fencepost and stretch.end == BASE + len(data)
+    assert [size for walk in stretch.walks for size in walk.raw.tolist()] == [0x45, 0x65]
+    assert [(mark.address, mark.size, mark.state) for mark in stretch.marks] == [
+        (BASE + len(chunks), 0x20, State.FENCEPOST),
+        (BASE + len(chunks) + 0x20, 0x10, State.FENCEPOST),
+    ]
+
+
 def test_a_corrupt_size_is_a_fault_and_the_walk_goes_on_behind_it() -> None:
     data, addresses = heap(8, [0x41] * 10)
     image = bytearray(data)

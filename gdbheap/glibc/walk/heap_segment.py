@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -87,6 +87,9 @@ def walk_stretch(walker: Walker, mapping: int, start: int, limit: int, closed: b
             return stretch
         if walk.why == FENCEPOST and _close(stretch, memory, layout, limit, closed):
             return stretch
+        if closed and _closed_by_a_wide_one(walk, layout, limit):
+            _close_wide(stretch, layout)
+            return stretch
         if closed and walk.why in (BAD_SIZE, FENCEPOST) and walk.end == last_fencepost(layout, limit) - layout.header:
             _close_anyway(stretch, memory, layout)
             return stretch
@@ -143,6 +146,23 @@ def _close(stretch: HeapSegment, memory: Memory, layout: Layout, limit: int, clo
         stretch.marks.append(Sentinel(address, layout.header, word & FLAG_MASK, State.FENCEPOST))
     stretch.end = first + 2 * layout.header
     return stretch.end <= limit
+
+
+def _closed_by_a_wide_one(walk: Walk, layout: Layout, limit: int) -> bool:
+    """Whether the walk's last chunk is the first fencepost: where a third header was left of top beside those of the
+    two, the first is as large as two of them (mirrors sysmalloc)."""
+    at_last = walk.why == BAD_SIZE and walk.end == last_fencepost(layout, limit) and walk.raw_at_end == 1
+    return at_last and len(walk.raw) > 0 and int(walk.raw[-1]) == 2 * layout.header | 1
+
+
+def _close_wide(stretch: HeapSegment, layout: Layout) -> None:
+    """Sentinel the two fenceposts of which a walk took the first for a chunk."""
+    end = stretch.end
+    posts = replace(stretch.walks[-1].cut(len(stretch.walks[-1].raw) - 1), why=FENCEPOST)
+    stretch.walks[-1] = posts
+    stretch.marks.append(Sentinel(posts.end, 2 * layout.header, posts.raw_at_end & FLAG_MASK, State.FENCEPOST))
+    stretch.marks.append(Sentinel(end, layout.header, 1, State.FENCEPOST))
+    stretch.end = end + layout.header
 
 
 def last_fencepost(layout: Layout, end: int) -> int:
