@@ -61,7 +61,7 @@ class BlockKinds:
 
 def block_kinds(target: Target) -> BlockKinds:
     """Return the kinds of this stop's blocks."""
-    return target.keep(_KINDS, lambda _: _find(target))
+    return target.keep(_KINDS, lambda _: _find(target), "counting the blocks of each kind")
 
 
 def _find(target: Target) -> BlockKinds:

@@ -37,7 +37,9 @@ def labelled_types(target: Target, chosen: NDArray[np.bool_] | None) -> BlockTyp
         return types
     if chosen is not None and not target.knows(_LABELLED):
         return label_blocks(target.process, types, held, lookup(target), chosen)
-    return target.keep(_LABELLED, lambda _: label_blocks(target.process, types, held, lookup(target)))
+    return target.keep(
+        _LABELLED, lambda _: label_blocks(target.process, types, held, lookup(target)), "naming each block"
+    )
 
 
 def plain_types(target: Target) -> BlockTypes:
@@ -47,7 +49,7 @@ def plain_types(target: Target) -> BlockTypes:
     held, catalogue = pointer_graph(target), joined_catalogue(target)
     if not len(catalogue.types):
         return target.keep(_TYPES, lambda _: no_types(held.blocks.start, len(held.graph.source), catalogue))
-    return target.keep(_TYPES, lambda _: _found_types(target, held, catalogue))
+    return target.keep(_TYPES, lambda _: _found_types(target, held, catalogue), "finding what each block is")
 
 
 def _found_types(target: Target, held: PointerGraph, catalogue: Catalogue) -> BlockTypes:

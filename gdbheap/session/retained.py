@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gdbheap.analysis.retained.retained import Retained
     from gdbheap.analysis.retained.shared import SharedGroup
     from gdbheap.analysis.types.block_types import BlockTypes
-    from gdbheap.process.memory import ReadProgress
+    from gdbheap.report.progress import Progress
 
 MEMBER = "member"
 # Ends of sections: no variables.
@@ -51,10 +51,10 @@ def retained(target: Target) -> Retained:
 
     held, groups, types = pointer_graph(target), root_groups(target), plain_types(target)
 
-    def compute(progress: ReadProgress | None) -> Retained:
-        return retain(held, groups, types, progress)
+    def compute(progress: Progress | None) -> Retained:
+        return retain(held, groups, types, None if progress is None else progress.of_objects)
 
-    return target.keep(_RETAINED, compute)
+    return target.keep(_RETAINED, compute, "finding what each holder keeps alive")
 
 
 def holder_name(target: Target, found: Retained, node: int, depth: int = 0) -> HolderName:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from gdbheap.glibc.glibc_heap import GlibcHeap
     from gdbheap.glibc.layout import Layout
     from gdbheap.glibc.walk.walk import Observer
-    from gdbheap.process.memory import ReadProgress
     from gdbheap.process.process import Module, Process
     from gdbheap.process.recording import AllocationFunction, Recording, Sample, Sampling
     from gdbheap.process.stop import Stop
@@ -108,14 +108,16 @@ class Target:
         """Return the value that is kept under the key."""
         return cast(T, self._kept[key])
 
-    def keep(self, key: Key[T], compute: Callable[[ReadProgress | None], T]) -> T:
+    def keep(self, key: Key[T], compute: Callable[[Progress | None], T], doing: str = "") -> T:
         """Return compute(progress), which is called once and kept under `key` until the process runs on. `progress`,
-        if any, is to be called with each address reached, about once per MiB read. What Ctrl-C cut short (a value
-        with `interrupted` set) is computed anew for the next command."""
+        if any, is to be called with each address reached, about once per MiB read; it shows what is being done, if
+        that is told ("finding ..."). What Ctrl-C cut short (a value with `interrupted` set) is computed anew for the
+        next command."""
         if key in self._kept:
             return self.known(key)
         try:
-            value = compute(self._progress)
+            with nullcontext() if self._progress is None or not doing else self._progress.doing(doing):
+                value = compute(self._progress)
         finally:
             if self._progress is not None:
                 self._progress.finish()

@@ -33,3 +33,31 @@ def test_a_shorter_line_leaves_nothing_of_a_longer_one():
     progress(0x1000)
     long, short = (len(text.rstrip(" ")) for text in written)
     assert short < long and len(written[0].rstrip(" ")) <= len(written[1])
+
+
+def test_work_is_shown_when_it_begins_and_again_when_what_it_called_is_over():
+    written: list[str] = []
+    now = [0.0]
+    progress = Progress(written.append, lambda: now[0])
+    with progress.doing("finding this"):
+        now[0] = 1.5
+        with progress.doing("finding that"):
+            now[0] = 1.6
+            progress.of_objects(65_536)
+            now[0] = 2.5
+            progress.of_objects(131_072)
+    lines = [each.strip("\r ") for each in written]
+    assert [each for each in lines if each] == [
+        "finding that (Ctrl-C stops here)",
+        "finding that: at object 131,072 (Ctrl-C stops here)",
+        "finding this (Ctrl-C stops here)",
+    ]
+    assert not written[-1].strip()
+
+
+def test_short_work_says_nothing():
+    written: list[str] = []
+    progress = Progress(written.append, lambda: 0.0)
+    with progress.doing("finding this"):
+        progress.finish()
+    assert written == []

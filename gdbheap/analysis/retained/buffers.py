@@ -11,7 +11,7 @@ from gdbheap.analysis.types.block_types import BlockTypes, Role
 from gdbheap.lazy import np
 from gdbheap.types.catalogue import NONE, Catalogue, TypeKind
 from gdbheap.types.pointers import pointers_of
-from gdbheap.types.type_names import stripped
+from gdbheap.types.type_names import size_of, stripped
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,11 +35,25 @@ def _words_to_data(held: PointerGraph, groups: RootGroups, catalogue: Catalogue)
     inside = held.from_roots.place.astype(np.int64) - groups.starts[groups.of_word].astype(np.int64)
     kind = groups.types[groups.of_word]
     chosen = np.flatnonzero(kind != NONE)
-    # (An array of pointers is one type, and as many words.)
-    pointers = {each: pointers_of(catalogue, each) for each in set(kind[chosen].tolist())}
-    pairs = zip(kind[chosen].tolist(), inside[chosen].tolist())
-    told = [_is_data(catalogue, pointers[each].get(offset, NONE)) for each, offset in pairs]
-    return chosen[np.array(told, np.bool_)]
+    chosen = chosen[np.argsort(kind[chosen], kind="stable")]
+    first = np.flatnonzero(np.diff(kind[chosen], prepend=NONE))
+    found = [np.zeros(0, np.intp)]
+    for begin, end in zip(first.tolist(), [*first[1:].tolist(), len(chosen)]):
+        rows = chosen[begin:end]
+        size, offsets = _pointers_to_data(catalogue, int(kind[rows[0]]))
+        found.append(rows[np.isin(inside[rows] % size, offsets)])
+    return np.concatenate(found)
+
+
+def _pointers_to_data(catalogue: Catalogue, number: int) -> tuple[int, list[int]]:
+    """Return after how many bytes a type's members repeat themselves (those of an array: the size of an element), and
+    where among these pointers to characters or numbers lie."""
+    number = stripped(catalogue, number)
+    while number != NONE and catalogue.types[number].kind is TypeKind.ARRAY:
+        number = stripped(catalogue, catalogue.types[number].target)
+    pointers = pointers_of(catalogue, number)
+    offsets = [offset for offset, target in pointers.items() if _is_data(catalogue, target)]
+    return max(size_of(catalogue, number), 1), offsets
 
 
 def _leads_to_data(catalogue: Catalogue, role: Role) -> bool:

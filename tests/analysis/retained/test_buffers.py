@@ -48,3 +48,19 @@ def test_only_what_a_pointer_to_data_leads_to_is_a_buffer():
         False,
         False,
     ]
+
+
+def test_every_element_of_a_large_array_of_pointers_to_data_leads_to_a_buffer():
+    made = MadeTypes()
+    entry = made.struct(
+        "entry", 16, field("any", 0, made.pointer()), field("text", 8, made.pointer(made.scalar("char", 1)))
+    )
+    table, count = made.array(made.array(entry, 5), 20_000), 200_000
+    types = SimpleNamespace(catalogue=made.catalogue(), roles=(), role=np.full(count, NONE), type=np.full(count, NONE))
+    place = np.uint64(0x1000) + np.uint64(8) * np.arange(count, dtype=np.uint64)
+    words = SimpleNamespace(place=place, target=np.arange(count, dtype=np.int32))
+    groups = SimpleNamespace(
+        starts=np.array([0x1000], np.uint64), of_word=np.zeros(count, np.intp), types=np.array([table])
+    )
+    held = SimpleNamespace(graph=SimpleNamespace(source=np.arange(count)), from_roots=words)
+    assert (edges_of_buffers(held, groups, types) == (np.arange(count) % 2 == 1)).all()
