@@ -226,8 +226,9 @@ def dwarf_in(path: str, search: DebugSearch, budget: Budget) -> Any | None:
 def _units(dwarf: Any, symbols: Mapping[str, Symbol]) -> Iterator[Any]:
     """Yield the compilation units that may define malloc's structs: those with its functions' code, at last the one
     named malloc.c."""
+    ranges = dwarf.get_aranges()
     for name in FUNCTIONS:
-        unit = unit_of_address(dwarf, symbols[name].value) if name in symbols else None
+        unit = unit_of_address(dwarf, ranges, symbols[name].value) if name in symbols else None
         if unit is not None:
             yield unit
     unit = unit_of_source(dwarf, "malloc.c") if "main_arena" in symbols else None

@@ -181,7 +181,7 @@ def _word_kinds(words: NDArray[np.uint64], blocks: Blocks, space: AddressSpace) 
 
 def looks_like_text(head: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Return which heads begin with printable ASCII, to the end or to a zero or the end of a line."""
-    octets = np.ascontiguousarray(head).view(np.uint8).reshape(len(head), -1)
+    octets = np.ascontiguousarray(head).view(np.uint8).reshape(len(head), head.dtype.itemsize * head.shape[1])
     graphic = (octets >= 0x20) & (octets < 0x7F)
     whole = graphic.all(axis=1)
     length = np.where(whole, octets.shape[1], np.argmin(graphic, axis=1))

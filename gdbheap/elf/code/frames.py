@@ -133,7 +133,7 @@ class CodeFrames:
 
     def _read(self, address: int) -> _Told | None:
         module = self._tables.module_at(address)
-        if module is None:
+        if module is None or not _is_code(module, address):
             return None
         if module.path not in self._modules:
             self._modules[module.path] = ModuleCode(module, self._search)
@@ -235,3 +235,10 @@ class CodeFrames:
         """Return what a register held as the function of a level was called; None where the call does not tell."""
         call = self._call(index, levels)
         return None if call is None else entry_value(call, told.scopes[-1], number)
+
+
+def _is_code(module: Module, address: int) -> bool:
+    """Whether the address is where the module has code: what lies in its data is no function's. The kernel's module
+    tells no segments."""
+    there = [each for each in module.segments if each.start <= address < each.end]
+    return all("x" in each.permissions for each in there)

@@ -36,13 +36,14 @@ class ModuleCode:
             if self.dwarf is not None:
                 break
         self._ranges: list[tuple[int, int, int]] | None = None
+        self._told_ranges = self._aranges()
 
     def unit_at(self, address: int) -> Any | None:
         """Return the unit that has code at an address (as linked), None where none does; UNPARSABLE."""
         if self.dwarf is None:
             return None
         try:
-            unit = unit_of_address(self.dwarf, address)
+            unit = unit_of_address(self.dwarf, self._told_ranges, address)
         except UNPARSABLE:
             unit = None
         if unit is not None and any(low <= address < high for low, high in ranges_of(unit.get_top_DIE())):
@@ -54,11 +55,20 @@ class ModuleCode:
             return None
         return self.dwarf.get_CU_at(self._ranges[place][2])
 
+    def _aranges(self) -> Any | None:
+        try:
+            return None if self.dwarf is None else self.dwarf.get_aranges()
+        except UNPARSABLE:
+            return None
+
     def _all_ranges(self) -> Iterator[tuple[int, int, int]]:
+        """Yield (low, high, unit) of the units that .debug_aranges does not name. (Each that is looked into takes a
+        millisecond, and a libc has thousands.)"""
         assert self.dwarf is not None
+        named = set() if self._told_ranges is None else {each.info_offset for each in self._told_ranges.entries}
         try:
             for unit in itertools.islice(self.dwarf.iter_CUs(), _MOST_UNITS):
-                for low, high in ranges_of(unit.get_top_DIE()):
+                for low, high in () if unit.cu_offset in named else ranges_of(unit.get_top_DIE()):
                     yield low, high, unit.cu_offset
         except UNPARSABLE:
             return

@@ -13,7 +13,16 @@ import numpy as np
 import pytest
 
 from gdbheap.analysis.snapshots.growth import Example, HolderGrowth, examples, holder_growth
-from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, came, compare, survivors
+from gdbheap.analysis.snapshots.snapshot import (
+    HEAD,
+    GroupDifference,
+    GroupSurvivors,
+    Snapshot,
+    came,
+    compare,
+    survivors,
+    text_heads,
+)
 from gdbheap.analysis.snapshots.snapshot_file import read_facts, read_snapshot, write_snapshot
 from gdbheap.errors import HeapError, UsageError
 
@@ -69,6 +78,10 @@ def test_three_snapshots_tell_steady_growth_from_warming_up():
         GroupSurvivors("cache", 32, 0, 50, 0),
     ]
     assert [group.steady_bytes for group in groups] == [192, 0, 0]
+
+
+def test_a_heap_in_which_no_block_is_in_use_has_a_snapshot_too():
+    assert text_heads(np.zeros((0, HEAD // 8), np.uint64)).shape == text_heads(np.zeros((0, HEAD // 4), "u4")).shape
 
 
 def test_empty_snapshots_compare():
