@@ -21,6 +21,7 @@ from gdbheap.report.rows import columns_of
 from gdbheap.sentences.facts.said import said_all
 from gdbheap.sentences.faults import faults_section
 from gdbheap.session.pointer_graph import notes_on
+from gdbheap.session.retained import MEMBER
 from gdbheap.session.target import Target
 from gdbheap.tables.holder_rows import no_block
 from gdbheap.tables.retained_rows import MOST_ROWS, SHARED, KindRow, RetainedRows, RetainerRow
@@ -54,12 +55,21 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         return _report(rows, _Found(RetainerRow, found, len(found) + left, suspects, files, then, asked), limit)
     found = rows.below(node, most) if arguments["json"] else rows.below_by_type(node)
     before = (*sentences.of_asked(node), "below it:" if found else "")
-    then = (Next(f"heap owners {found[0].example:#x}", "who points to the first of them"),) if _has(found) else ()
+    then = tuple(_onward(rows, found))
     return _report(rows, _Found(RetainerRow, found, len(found), before, files, then, asked), limit)
 
 
-def _has(found: Sequence[RetainerRow]) -> bool:
-    return bool(found) and isinstance(found[0].example, int)
+def _onward(rows: RetainedRows, found: Sequence[RetainerRow]) -> Iterator[Next]:
+    """Yield the commands that lead on from what is below a holder: into the first of it that holds more, and up."""
+    row = next((each for each in found if each.kind != SHARED), None)
+    if row is None or not isinstance(row.example, int):
+        return
+    block = rows.found.held.blocks.find(row.example)
+    if row.kind == MEMBER:
+        yield Next(f"heap retained {row.holder}", "one level further down")
+    elif block is not None and rows.found.count[block] > 1:
+        yield Next(f"heap retained {row.example:#x}", "one level further down")
+    yield Next(f"heap owners {row.example:#x}", "who points to the first of them")
 
 
 def _in_its_place(rows: RetainedRows, arguments: Mapping[str, Any]) -> Report | None:

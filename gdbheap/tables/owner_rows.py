@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
+from gdbheap.analysis.pointers.roots import KERNEL
 from gdbheap.interface.limit import left_out
 from gdbheap.report.report import ABSENT, Line
 from gdbheap.sentences.folding import fold
@@ -16,25 +19,47 @@ _FEW = 12
 
 
 def rows_for_people(rows: Sequence[HolderRow], limit: int) -> list[HolderRow | Line]:
-    """Return the rows, of many holders that are the same member of blocks one for all: "12,000 dictEntry.key"; cut at
-    the limit."""
+    """Return the rows, of many holders that are alike one for all: the same member of blocks ("12,000 dictEntry.key"),
+    words of one variable or block, what the kernel keeps; cut at the limit."""
     alike: dict[Hashable, list[HolderRow]] = {}
-    for number, row in enumerate(rows):
-        of_block = row.block is not ABSENT
-        named = (row.member if isinstance(row.member, str) else row.block_offset) if of_block else number
-        key = (of_block, named, row.points_to, row.verdict) if len(rows) > _FEW else number
-        alike.setdefault(key, []).append(row)
+    ways = [_alike(row) if len(rows) > _FEW else () for row in rows]
+    sizes = Counter(chain.from_iterable(ways))
+    for number, (row, keys) in enumerate(zip(rows, ways)):
+        # Of the largest several that it is one of the one whose holders have most in common.
+        alike.setdefault(max(keys, key=sizes.__getitem__, default=number), []).append(row)
     shown: list[HolderRow | Line] = [_one_for_all(several) for several in alike.values()]
     if limit and len(shown) > limit:
         return [*shown[:limit], left_out(len(shown) - limit, "row")]
     return shown
 
 
+def _alike(row: HolderRow) -> tuple[Hashable, ...]:
+    """Return what a holder may have in common with others, most of it first."""
+    if row.kind == KERNEL:
+        return (KERNEL,)
+    if row.block is ABSENT:
+        return () if row.symbol is ABSENT else ((row.symbol, row.module),)
+    what = _within(row)
+    return (what, row.verdict, row.points_to), (what, row.verdict), (row.block, row.verdict, None)
+
+
+def _within(row: HolderRow) -> Hashable:
+    """Return where in its block the word lies: its member, else its offset."""
+    return row.member if isinstance(row.member, str) else row.block_offset
+
+
 def _one_for_all(several: Sequence[HolderRow]) -> HolderRow:
     first = several[0]
     if len(several) == 1:
         return first
-    what = first.member if isinstance(first.member, str) else f"+{first.block_offset:#x} of blocks"
+    if first.kind == KERNEL:
+        what = "that the kernel keeps"
+    elif first.block is ABSENT:
+        what = f"words of {first.symbol}"
+    elif isinstance(first.block, int) and len({_within(row) for row in several}) > 1:
+        what = f"words of block {first.block:#x}"
+    else:
+        what = first.member if isinstance(first.member, str) else f"+{first.block_offset:#x} of blocks"
     return replace(first, holder=f"{len(several):,} {what}, the first: {first.holder}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import field, replace
 from functools import cached_property
 from itertools import chain
@@ -18,6 +18,8 @@ from gdbheap.session.retained import HolderName, holder_name, owner_name, retain
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gdbheap.analysis.retained.owner_paths import OwnerPath
     from gdbheap.analysis.retained.retained import Retained
     from gdbheap.analysis.retained.shared import SharedGroup
@@ -185,42 +187,66 @@ class RetainedRows:
         return [each for each in groups if each.owner == whole and (not is_part or node in each.direct)]
 
     def below(self, node: int, most: int) -> list[RetainerRow]:
-        """Return a row for each member of a node, for what they share, or else for each block right below it, and for
-        what it owns but others lead to; at most so many."""
+        """Return a row for each member of a node, for what they share, or else for each block right below it; and for
+        what it owns but others lead to, with each block of that; at most so many."""
+        return self._with_owned(node, self._below(node, most), lambda nodes, within: self._each(nodes[:most], within))
+
+    def below_by_type(self, node: int) -> list[RetainerRow]:
+        """Return the same for people: of many blocks a row for each type."""
+        children = self.found.children(node)
+        few = self.found.opened(node) is not None or len(children) <= _FEW
+        rows = self._below(node, MOST_ROWS) if few else self._by_type(children, self.name(node).name)
+        return self._with_owned(node, rows, self._by_type)
+
+    def _below(self, node: int, most: int) -> list[RetainerRow]:
         from gdbheap.analysis.retained.shared import shared_groups  # kept out of gdb's start
 
         found, name = self.found, self.name(node).name
         opened = found.opened(node)
         children = found.children(node if opened is None else opened)
-        shared = [self.shared_row(group, name) for group in self.owned(node)[:most]]
         if opened is None:
-            return sorted([*(self.row(each, name) for each in children[:most].tolist()), *shared], key=_by_size)
-        parts = children[(children >= found.holders) & (found.bytes[children] > 0)][:most].tolist()
-        rows = [self.row(each, name) for each in parts]
-        rows += [self.shared_row(group, name) for group in shared_groups(found, opened)[:most]]
-        return sorted([*rows, *shared], key=_by_size)
+            return self._each(children[:most], name)
+        parts = children[(children >= found.holders) & (found.bytes[children] > 0)]
+        rows = self._each(parts[:most], name)
+        return rows + [self.shared_row(group, name) for group in shared_groups(found, opened)[:most]]
 
-    def below_by_type(self, node: int) -> list[RetainerRow]:
-        """Return the same for people: of many blocks a row for each type."""
-        found = self.found
-        children = found.children(node)
-        if found.opened(node) is not None or len(children) <= _FEW:
-            return self.below(node, MOST_ROWS)
-        _, which, counts = np.unique(self.kinds.code[children], return_inverse=True, return_counts=True)
-        rows = [self.shared_row(group) for group in self.owned(node)]
-        for index, count in enumerate(counts.tolist()):
-            alike = children[which == index]
-            row = self.row(int(alike[0]), self.name(node).name)
-            size, blocks = int(found.bytes[alike].sum()), int(found.count[alike].sum())
-            holder = row.holder if count == 1 else counted(count, "block")
-            rows.append(replace(row, bytes=size, share=self.share(size), blocks=blocks, kind=BLOCK, holder=holder))
+    def _with_owned(
+        self, node: int, rows: list[RetainerRow], opened: Callable[[NDArray[np.int32], str], list[RetainerRow]]
+    ) -> list[RetainerRow]:
+        """Return these rows, and those of what the node owns but others lead to, each with that `opened` behind it if
+        it is much; what retains most first."""
+        several = [[row] for row in rows]
+        for group in self.owned(node):
+            row = self.shared_row(group, self.name(node).name)
+            is_much = self.share(group.bytes) >= _LARGE
+            several.append([row, *(opened(group.nodes, row.holder) if is_much else ())])
+        return [row for each in sorted(several, key=lambda each: -each[0].bytes) for row in each]
+
+    def _each(self, nodes: NDArray[np.int32], within: str) -> list[RetainerRow]:
+        return [self.row(each, within) for each in nodes.tolist()]
+
+    def _by_type(self, blocks: NDArray[np.int32], within: str) -> list[RetainerRow]:
+        """Return a row for each kind of these blocks, or for each block of few; what retains most first."""
+        if len(blocks) <= _FEW:
+            return self._each(blocks, within)
+        found, rows = self.found, []
+        codes = self.kinds.code[blocks]
+        order = np.argsort(codes, kind="stable")
+        begin = np.flatnonzero(np.diff(codes[order], prepend=-1))
+        for alike in np.split(blocks[order], begin[1:]):
+            row = self.row(int(alike[0]), within)
+            size, count = int(found.bytes[alike].sum()), int(found.count[alike].sum())
+            holder = row.holder if len(alike) == 1 else counted(len(alike), "block")
+            rows.append(replace(row, bytes=size, share=self.share(size), blocks=count, kind=BLOCK, holder=holder))
         return sorted(rows, key=_by_size)
 
     def by_type(self, node: int | None) -> list[KindRow]:
-        """Return a row for each kind of block, of all or of those below a node."""
+        """Return a row for each kind of block, of all or of those below a node and of what it owns but others lead
+        to."""
         from gdbheap.analysis.retained.by_kind import by_kind  # kept out of gdb's start
 
         blocks = self.found.held.blocks
+        within = None if node is None else [node, *chain.from_iterable(each.nodes for each in self.owned(node))]
         return [
             KindRow(
                 each.retained,
@@ -230,7 +256,7 @@ class RetainedRows:
                 self.kinds.name(each.example),
                 int(blocks.start[each.example]),
             )
-            for each in by_kind(self.found, self.kinds.code, node)
+            for each in by_kind(self.found, self.kinds.code, within)
         ]
 
     def owner_paths(self) -> list[OwnerPath]:

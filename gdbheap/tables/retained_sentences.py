@@ -91,7 +91,7 @@ class RetainedSentences:
         found = self._found
         place = gathering(found, self._kinds.code, node)
         last = place.path[-1]
-        text = self._mostly(by_kind(found, self._kinds.code, last, place.is_list))
+        text = self._mostly(by_kind(found, self._kinds.code, [last], place.is_list))
         if text and last != node and last < found.blocks and not place.is_list:
             start = int(found.held.blocks.start[last])
             text += f", by way of the block at {start:#x} ({self._kinds.name(last)})"

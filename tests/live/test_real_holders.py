@@ -21,10 +21,28 @@ FILL = (
 
 
 def test_nginx_holds_its_memory_by_ngx_cycle(tmp_path):
+    """Its connections are in one array, which epoll's words lead to as well, and each of them to what it needs."""
+    held, below, kinds = (f"heap retained{rest}" for rest in ("", " ngx_cycle", " ngx_cycle --by-type"))
     with waiting("nginx worker", tmp_path) as program:
-        answer = ask(["-p", str(program.pid)], ["heap retained"])["heap retained"]
-    named = [row for row in answer["rows"] if "ngx_cycle" in (row["holder"], row["owner"])]
+        answers = ask(["-p", str(program.pid)], [held, below, kinds])
+        named = [row for row in answers[held]["rows"] if "ngx_cycle" in (row["holder"], row["owner"])]
+        largest = [row["example"] for row in answers[below]["rows"] if row["kind"] == "block"][:12]
+        asked = [f"heap owners {each}" for each in largest]
+        told = ask(["-p", str(program.pid)], asked)
+        owners = [told[each] for each in asked]
     assert sum(row["share"] for row in named) > 0.1
+    shared = [row for row in answers[below]["rows"] if row["kind"] == "shared"]
+    for row in shared:
+        inside = [each for each in answers[below]["rows"] if each["within"] == row["holder"]]
+        assert sum(each["bytes"] for each in inside) == row["bytes"], row
+    assert sum(row["own_bytes"] for row in answers[kinds]["rows"]) == sum(row["bytes"] for row in shared)
+    # What the kernel was given for epoll is told behind all memory that lasts.
+    watched = [each for each in owners if any(row["kind"] == "kernel" for row in each["rows"])]
+    assert watched
+    for each in watched:
+        ranks = [row["kind"] in ("kernel", "stack", "register") for row in each["rows"]]
+        assert ranks == sorted(ranks)
+        assert each["totals"]["path"][0].startswith("ngx_cycle in ")
 
 
 def test_what_has_grown_in_a_database_in_memory_is_its_holders(tmp_path):

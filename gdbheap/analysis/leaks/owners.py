@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
-from gdbheap.analysis.pointers.roots import DATA, KERNEL, MAPPING, REGISTER, STACK
-from gdbheap.analysis.pointers.who_points import Holder, root_words, words_in_block
+from gdbheap.analysis.pointers.roots import KERNEL, REGISTER, STACK
+from gdbheap.analysis.pointers.who_points import Holder, root_words, telling, words_in_block
 from gdbheap.lazy import np
 from gdbheap.process.process import Process
 
@@ -16,30 +16,25 @@ if TYPE_CHECKING:
 
 # As many ways of one length are compared.
 _MOST_COMPARED = 64
-# How soon a root of the kind may be gone: what lasts, stacks, registers; no root at all.
-_PASSING = {STACK: 1, REGISTER: 2}
-_NO_ROOT = 3
-_TELLING = {kind: index for index, kind in enumerate((DATA, MAPPING, KERNEL, STACK, REGISTER))}
+# How soon a root of the kind may be gone: memory that lasts, what the kernel was given, stacks, registers; no root at
+# all.
+_PASSING = {KERNEL: 1, STACK: 2, REGISTER: 3}
+_NO_ROOT = 4
 
 
 def shortest_path(process: Process, held: PointerGraph, block: int) -> list[Holder]:
     """Return the holders along the shortest way from a root to the block, the root's word first; [] where no way leads
-    to it. A way from what lasts (data, a mapping) is preferred to a shorter one from a stack, that to one from a
-    register.
+    to it. A way from what lasts (data, a mapping) is preferred to a shorter one from what the kernel was given (for
+    epoll), that to one from a stack, and that to one from a register.
 
     Holder n + 1 lies in the block that holder n points to. Pointers to the inside count as all others.
     """
     chain = _backwards(held, block, _passing(held))
     if not chain:
         return []
-    first = min(root_words(held, chain[0]), key=_telling)
+    first = min(root_words(held, chain[0]), key=telling)
     steps = [next(words_in_block(process, held, source, target), None) for source, target in zip(chain, chain[1:])]
     return [first, *(step for step in steps if step is not None)]
-
-
-def _telling(holder: Holder) -> int:
-    """Return less for what tells more: of two roots, a variable's word more than what passes by and may be old."""
-    return _TELLING.get(holder.kind, len(_TELLING))
 
 
 def _passing(held: PointerGraph) -> NDArray[np.int8]:
@@ -50,7 +45,7 @@ def _passing(held: PointerGraph) -> NDArray[np.int8]:
     starts = np.array([each.start for each in held.roots.ranges], np.uint64)
     kinds = np.array([*(_PASSING.get(each.kind, 0) for each in held.roots.ranges), 0], np.int8)
     ranges = np.searchsorted(starts, held.from_roots.place, side="right") - 1
-    for passing in (1, 0):
+    for passing in (_PASSING[STACK], 0):
         targets = held.from_roots.target[kinds[ranges] == passing]
         found[targets] = np.minimum(found[targets], passing)
     return found
@@ -69,7 +64,7 @@ def _backwards(held: PointerGraph, block: int, passing: NDArray[np.int8]) -> lis
         if soonest < best:
             best = soonest
             goals = [node for node in level if root[node] == best][:_MOST_COMPARED]
-            first = min(goals, key=lambda node: min(map(_telling, root_words(held, node))))
+            first = min(goals, key=lambda node: min(map(telling, root_words(held, node))))
         following = []
         for node in level:
             for place in range(begin[node], begin[node + 1]):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.pointers.hidden import untagged
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
-from gdbheap.analysis.pointers.roots import MAPPING
+from gdbheap.analysis.pointers.roots import DATA, KERNEL, LOST_TRAIL, MAPPING, REGISTER, STACK
 from gdbheap.analysis.pointers.search import Values, find_words, searched_ranges
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.distinct import distinct
@@ -16,6 +16,8 @@ from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
 
 BLOCK = "block"
+# What tells most of who keeps a block: memory that lasts, and at last what passes by and may be old.
+_TELLING = {kind: index for index, kind in enumerate((DATA, MAPPING, LOST_TRAIL, BLOCK, KERNEL, STACK, REGISTER))}
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,18 @@ class Holder:
     thread: int | None = None
 
 
+def telling(holder: Holder) -> int:
+    """Return less for a holder that tells more of who keeps a block."""
+    return _TELLING[holder.kind]
+
+
 def holders_of(process: Process, held: PointerGraph, block: int) -> list[Holder]:
-    """Return every word that points into the block: registers, roots in order of address, then blocks."""
+    """Return every word that points into the block, those that tell most first, of a kind in order of address:
+    variables, other memory, blocks, what the kernel keeps, stacks, registers."""
     found = list(root_words(held, block))
     for source in distinct(held.graph.source[held.graph.target == block]).tolist():
         found += words_in_block(process, held, source, block)
-    return found
+    return sorted(found, key=telling)
 
 
 def _in_register(held: PointerGraph, index: int, offset: int) -> Holder:

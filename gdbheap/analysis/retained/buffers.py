@@ -9,6 +9,7 @@ from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.retained.root_groups import RootGroups
 from gdbheap.analysis.types.block_types import BlockTypes, Role
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import are_among
 from gdbheap.types.catalogue import NONE, Catalogue, TypeKind
 from gdbheap.types.pointers import pointers_of
 from gdbheap.types.type_names import size_of, stripped
@@ -41,7 +42,7 @@ def _words_to_data(held: PointerGraph, groups: RootGroups, catalogue: Catalogue)
     for begin, end in zip(first.tolist(), [*first[1:].tolist(), len(chosen)]):
         rows = chosen[begin:end]
         size, offsets = _pointers_to_data(catalogue, int(kind[rows[0]]))
-        found.append(rows[np.isin(inside[rows] % size, offsets)])
+        found.append(rows[are_among(inside[rows] % size, np.array(sorted(offsets), np.int64))])
     return np.concatenate(found)
 
 

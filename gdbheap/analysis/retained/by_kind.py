@@ -3,6 +3,7 @@ by nothing further down alone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.retained.retained import Retained
@@ -39,15 +40,17 @@ class Gathering:
 
 
 def by_kind(
-    retained: Retained, kind: NDArray[np.int64], within: int | None = None, itself: bool = True
+    retained: Retained, kind: NDArray[np.int64], within: Sequence[int] | None = None, itself: bool = True
 ) -> list[RetainedKind]:
-    """Return a row for each kind (a number for each block) among the blocks that are held, below the node `within` if
-    given (it `itself` too, or not): what retains most first."""
+    """Return a row for each kind (a number for each block) among the blocks that are held, below the nodes `within` if
+    given (they `itself` too, or not): what retains most first."""
     tree = retained.tree
     blocks = np.flatnonzero(tree.count[: retained.blocks])
     if within is not None:
-        place, first = tree.position[blocks], int(tree.position[within])
-        blocks = blocks[(place >= first + (not itself)) & (place < first + int(tree.count[within]))]
+        first = tree.position[within] + (not itself)
+        end = tree.position[within] + tree.count[within]
+        begun, ended = (np.bincount(each, minlength=len(tree.parent) + 1) for each in (first, end))
+        blocks = blocks[np.cumsum(begun - ended)[tree.position[blocks]] > 0]
     if not len(blocks):
         return []
     kinds, rank = np.unique(kind[blocks], return_inverse=True)
