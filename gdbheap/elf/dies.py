@@ -7,6 +7,8 @@ from typing import Any
 
 from gdbheap.elf.budget import Budget
 
+# DW_ATE_: signed, signed_char; boolean, unsigned, unsigned_char, UTF.
+_SIGNED, _UNSIGNED = (5, 6), (2, 7, 8, 16)
 _WITHIN_UNIT = ("DW_FORM_ref1", "DW_FORM_ref2", "DW_FORM_ref4", "DW_FORM_ref8", "DW_FORM_ref_udata")
 
 
@@ -44,6 +46,18 @@ def referred(die: Any, attribute: str) -> Any | None:
         return die.get_DIE_from_attribute(attribute) if attribute in die.attributes else None
     except NotImplementedError:
         return None
+
+
+def number_type(unit: Any, offset: int) -> tuple[int, bool] | None:
+    """Return how many bytes an integer type has, and whether it is signed, by its entry's offset in the unit; None
+    where that is another entry. UNPARSABLE."""
+    if not 0 < offset < unit.size:
+        return None
+    die = unit.get_DIE_from_refaddr(unit.cu_offset + offset)
+    encoding = constant_of(die, "DW_AT_encoding")
+    if die.tag != "DW_TAG_base_type" or encoding not in (*_SIGNED, *_UNSIGNED):
+        return None
+    return constant_of(die, "DW_AT_byte_size"), encoding in _SIGNED
 
 
 def name_of(die: Any) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from gdbheap.elf.section_table import SectionPlace, section_places
 from gdbheap.files import open_regular
+from gdbheap.lazy import dataclass
 from gdbheap.machine.code import MachineCode
 
 _STUBS = (".plt", ".plt.sec", ".plt.got")
@@ -21,19 +22,30 @@ _RELOCATIONS = {".rela": (struct.Struct("<QQ8x"), 32, 24), ".rel": (struct.Struc
 _STEP, _LONGEST_STUB = 8, 16
 
 
-def plt_entries(path: str, machine: MachineCode) -> Mapping[int, str]:
-    """Return the linked name of the function behind each stub, by the stub's address as linked; {} where the file
-    cannot be read."""
+@dataclass(frozen=True)
+class PltEntries:
+    """The linked names of other modules' functions: by where the stub is that calls it, and by the slot that leads to
+    it, as linked."""
+
+    stubs: Mapping[int, str]
+    slots: Mapping[int, str]
+
+
+_NONE = PltEntries({}, {})
+
+
+def plt_entries(path: str, machine: MachineCode) -> PltEntries:
+    """Return those of a file; none where it cannot be read."""
     places = section_places(path)
     kind = next((each for each in _RELOCATIONS if f"{each}.plt" in places or f"{each}.dyn" in places), "")
     if not kind or ".dynsym" not in places or ".dynstr" not in places:
-        return {}
+        return _NONE
     try:
         with open_regular(path) as file:
             held = {name: _contents(file.fileno(), place) for name, place in places.items() if name in _wanted(kind)}
     except (OSError, OverflowError):
-        return {}
-    names = dict(_slots(kind, held))
+        return _NONE
+    names = dict(_slots(kind, held, _wanted(kind)[-2:]))
     got = next((places[each].address for each in (".got.plt", ".got") if each in places), 0)
     found = {}
     for section in filter(held.__contains__, _STUBS):
@@ -42,7 +54,7 @@ def plt_entries(path: str, machine: MachineCode) -> Mapping[int, str]:
             slot = machine.stub_slot(code[at : at + _LONGEST_STUB], start + at, got)
             if slot in names:
                 found[start + at] = names[slot]
-    return found
+    return PltEntries(found, dict(_slots(kind, held, (f"{kind}.plt",))))
 
 
 def _wanted(kind: str) -> tuple[str, ...]:
@@ -53,11 +65,11 @@ def _contents(descriptor: int, place: SectionPlace) -> bytes:
     return os.pread(descriptor, min(place.size, _MOST), place.offset) if place.is_there else b""
 
 
-def _slots(kind: str, held: Mapping[str, bytes]) -> Iterator[tuple[int, str]]:
-    """Yield each slot's address, and whose it is."""
+def _slots(kind: str, held: Mapping[str, bytes], sections: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Yield each slot's address, and whose it is, by these sections of relocations."""
     form, shift, symbol_size = _RELOCATIONS[kind]
     symbols, texts = held[".dynsym"], held[".dynstr"]
-    tables = (held.get(each, b"") for each in _wanted(kind)[-2:])
+    tables = (held.get(each, b"") for each in sections)
     whole = b"".join(data[: len(data) // form.size * form.size] for data in tables)
     for offset, info in form.iter_unpack(whole):
         symbol = (info >> shift) * symbol_size

@@ -22,6 +22,7 @@ _SCALARS = tuple(getattr(gdb, f"TYPE_CODE_{name}") for name in ("INT", "CHAR", "
 _ADDRESS_CODES = (*_SCALARS, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD, gdb.TYPE_CODE_ARRAY)
 # The current source language is "auto; currently c++".
 _LANGUAGE = regex(r'"(?:auto; currently |local; currently )?([^"]+)"')
+_KERNELS_OWN = "system-supplied DSO at "
 _SYMBOL = regex(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
 
 # gdb's words for a type where a value is wanted.
@@ -128,7 +129,10 @@ def symbol_at(address: int) -> NamedAddress | None:
 
 @functools.lru_cache(1 << 10)
 def _mapped_name(file: str) -> str:
-    """Return what the kernel calls a file: gdb names it as the program does ("libstdc++.so.6"), which may be a link."""
+    """Return what the kernel calls a file: gdb names it as the program does ("libstdc++.so.6"), which may be a link,
+    and the kernel's own in words."""
+    if file.startswith(_KERNELS_OWN):
+        return "[vdso]"
     return os.path.basename(os.path.realpath(file))
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from gdbheap.elf.data_symbols import DataSymbols, code_symbols, labelled_data, symbols_of_elf
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.elf_reader import UNPARSABLE
-from gdbheap.elf.plt_entries import plt_entries
+from gdbheap.elf.plt_entries import PltEntries, plt_entries
 from gdbheap.elf.unwind.tables import VDSO, vdso_elf
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np, regex
@@ -29,7 +29,7 @@ class AddressNames:
     def __init__(self, process: Process, search: DebugSearch, module_at: Callable[[int], Module | None]) -> None:
         self._process, self._search, self._module_at = process, search, module_at
         self._tables: dict[tuple[str, bool], DataSymbols | None] = {}
-        self._stubs: dict[str, Mapping[int, str]] = {}
+        self._plts: dict[str, PltEntries] = {}
 
     def at(self, address: int) -> NamedAddress | None:
         """Return the function or variable that an address is in, its name as C++ writes it."""
@@ -42,6 +42,9 @@ class AddressNames:
         if module is None:
             return None
         place = (address - module.load_base) & self._process.machine.mask
+        slot = self._entry_at(self._plt_of(module).slots, place, self._process.pointer_size)
+        if slot is not None:
+            return NamedAddress(f"{slot[0]}@got[plt]", slot[1], os.path.basename(module.path))
         linked = np.array([place], np.uint64)
         for is_code in (True, False):
             symbols = self._symbols_of(module, is_code)
@@ -50,19 +53,20 @@ class AddressNames:
                 # Of several names of a function gdb takes the last in the order of the alphabet.
                 name = max(symbols.names_at(index)) if is_code else symbols.name(index).partition("@")[0]
                 return NamedAddress(name, place - int(symbols.start[index]), os.path.basename(module.path))
-        return self._stub_at(module, place)
+        stub = self._entry_at(self._plt_of(module).stubs, place, _STUB)
+        return None if stub is None else NamedAddress(f"{stub[0]}@plt", stub[1], os.path.basename(module.path))
 
-    def _stub_at(self, module: Module, place: int) -> NamedAddress | None:
-        """Return the stub of another module's function that the place is in, as gdb calls it."""
-        if module.path not in self._stubs:
-            self._stubs[module.path] = (
-                {} if module.file is None else plt_entries(module.file, self._process.machine.code)
-            )
-        stubs = self._stubs[module.path]
-        start = next((each for each in range(place, place - _STUB, -1) if each in stubs), None)
-        if start is None:
-            return None
-        return NamedAddress(f"{stubs[start]}@plt", place - start, os.path.basename(module.path))
+    def _plt_of(self, module: Module) -> PltEntries:
+        if module.path not in self._plts:
+            file, code = module.file, self._process.machine.code
+            self._plts[module.path] = PltEntries({}, {}) if file is None else plt_entries(file, code)
+        return self._plts[module.path]
+
+    @staticmethod
+    def _entry_at(entries: Mapping[int, str], place: int, size: int) -> tuple[str, int] | None:
+        """Return the name of the entry of so many bytes at most that the place is in, and how far."""
+        start = next((each for each in range(place, place - size, -1) if each in entries), None)
+        return None if start is None else (entries[start], place - start)
 
     def address_of(self, name: str, near: int) -> int | None:
         """Return where the variable or function of a linked name is, in the module that an address is in."""

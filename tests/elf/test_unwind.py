@@ -94,6 +94,7 @@ AROUND = Surroundings(
     frame_base=lambda: 0x8000,
     frame_address=lambda: 0x9000,
     entry_value={5: 0x55}.get,
+    number_type={0x20: (4, True), 0x21: (1, False), 0x22: (1, True)}.get,
 )
 
 
@@ -108,6 +109,12 @@ AROUND = Surroundings(
         ("9c 11 70 22", MemoryPlace(0x9000 - 16)),  # call_frame_cfa, consts -16, plus
         ("a3 01 55 9f", Worth(0x55)),  # entry_value(reg5), stack_value
         ("a3 01 54 9f", None),
+        ("a3 03 a5 05 20 a8 20 a8 00 9f", Worth(0x55)),  # entry_value(regval_type(reg5, int)), convert int, convert 0
+        ("a5 06 20 9f", Worth(0x7000)),  # regval_type(reg6, int), stack_value
+        ("08 ff a8 22 a8 20 a8 00 9f", Worth((1 << 64) - 1)),  # const1u 255, convert char, int, 0
+        ("08 ff a8 21 a8 20 9f", Worth(0xFF)),  # convert unsigned char, int
+        ("08 ff a8 22 31 22 9f", None),  # convert char, lit1, plus
+        ("35 a8 23 9f", None),  # convert float
         ("77 00 06", MemoryPlace(0x6000 * 3)),  # deref
         ("35 33 1c 9f", Worth(2)),  # lit5, lit3, minus
         ("33 35 1c 9f", Worth((1 << 64) - 2)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import json
 import os
@@ -21,8 +20,7 @@ from gdbheap.__main__ import main
 from gdbheap.analysis.snapshots.snapshot_file import read_snapshot
 from gdbheap.process.live.held_threads import held_threads
 from support.debuginfod_server import debuginfod
-from support.fault_gallery import BITS, FAMILIES, build_family, cases_of
-from support.gdb_runs import ROOT, ask, kernel_core, run_gdb, variables
+from support.gdb_runs import ROOT, ask, kernel_core, variables
 from support.programs import PATIENCE, build, running
 
 COMMANDS = (
@@ -178,69 +176,3 @@ def test_what_cannot_be_is_one_line(tmp_path):
         result = subprocess.run(command, cwd=ROOT, env=variables(), capture_output=True, text=True, timeout=PATIENCE)
         assert result.returncode == 1 and result.stdout == "", (words, result)
         assert result.stderr.count("\n") == 1 and said in result.stderr, (words, result.stderr)
-
-
-# Ways to die whose answers take an unwinder, inlined and tail calls, variables, instructions. GDBHEAP_GALLERY=all has
-# every case of the galleries compared (some minutes).
-DEATHS = {
-    "pointers": ("null_array", "null_plus_offset"),
-    "control": ("call_null_global", "tail_call_of_null"),
-    "heap": ("freed_twice",),
-    "signals": ("in_handler", "program_abort"),
-}
-
-
-# On i386 two releases of gdb number frames in a way of their own (program, first number, by how many): gdb 10 leaves
-# free() out, which ended in a jump to what it calls; gdb 17 and later take hide(), an inlined one, for longer than it
-# is.
-ODD_NUMBERS = {10: ("freed_twice", 6, 1), 18: ("in_handler", 1, -1)}
-
-
-@functools.cache
-def gdb_release() -> int:
-    told = subprocess.run(["gdb", "--version"], capture_output=True, text=True, check=True).stdout
-    return int(told.split("\n", 1)[0].split()[-1].split(".")[0])
-
-
-def as_numbered(text: str, name: str, bits: str) -> str:
-    """Return gdb's answer (of i386's death `name`) with frames numbered as they are."""
-    odd, first, by = ODD_NUMBERS.get(gdb_release(), ("", 0, 0))
-    if (name, bits) != (odd, "i386"):
-        return text
-
-    def better(match: re.Match[str]) -> str:
-        number = int(match[2])
-        return f"{match[1]}{number + by if number >= first else number}"
-
-    return re.sub(r'(\bframe (?=\d)|"frame": )(\d+)', better, text)
-
-
-@pytest.mark.parametrize("bits", BITS)
-def test_verdicts_are_gdbs(tmp_path, bits):
-    whole = os.environ.get("GDBHEAP_GALLERY") == "all"
-    deaths = {family: cases_of(family, bits) for family in FAMILIES} if whole else DEATHS
-    questions = ("fault", "explain $sp", "heap leaks") if whole else ("fault", "explain $sp")
-    live, reading, names = [], [], []
-    for family, cases in deaths.items():
-        program = build_family(family, *BITS[bits])
-        live += ["-ex", f"file {program}"]
-        for name in cases:
-            live += ["-ex", f"run {name}", "-ex", f"generate-core-file {tmp_path / name}", "-ex", "kill"]
-            reading += ["-ex", f"file {program}", "-ex", f"core-file {tmp_path / name}"]
-            for number, question in enumerate(questions):
-                reading += ["-ex", f"{question} --json --output {tmp_path / name}.{number}"]
-            names.append(name)
-    words = ["gdb", "-nx", "-q", "-batch", "-iex", "set confirm off", "-iex", f"source {ROOT / 'gdb_init.py'}"]
-    run_gdb([*words, "-ex", "handle SIGUSR1 nostop noprint pass", *live], patience=900)
-    run_gdb([*words, *reading], patience=900)
-    compared = 0
-    for name in names:
-        if not (tmp_path / name).exists():
-            continue  # it lived
-        for number, question in enumerate(questions):
-            file = Path(f"{tmp_path / name}.{number}")
-            if file.exists():
-                mine = answer(question, tmp_path / name)
-                assert mine == json.loads(as_numbered(file.read_text(), name, bits)), f"{name}: {question}"
-                compared += 1
-    assert compared >= len(names)

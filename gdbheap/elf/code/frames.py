@@ -14,7 +14,7 @@ from gdbheap.elf.code.tail_calls import tail_calls
 from gdbheap.elf.code.units import ModuleCode
 from gdbheap.elf.code.variables import FrameVariable, frame_base, static_variable, types_of_variables, variables
 from gdbheap.elf.debug_search import DebugSearch
-from gdbheap.elf.dies import constant_of
+from gdbheap.elf.dies import constant_of, number_type
 from gdbheap.elf.elf_reader import UNPARSABLE
 from gdbheap.elf.unwind.expression import Surroundings
 from gdbheap.elf.unwind.tables import CfiTables
@@ -193,6 +193,7 @@ class CodeFrames:
             base,
             lambda: level.address,
             entry,
+            number_type=lambda offset: number_type(told.unit, offset),
         )
         return around
 

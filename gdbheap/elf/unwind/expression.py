@@ -46,7 +46,8 @@ class Surroundings:
     """What an expression may ask of its frame. `register` gives a register's value by DWARF's number, `read` memory
     (MemoryFault); `frame_base`, `frame_address` (the canonical one) and `entry_value` (of a register, as the
     function was called with) are None's where they are not known. `bias` is added to the file's addresses, `address`
-    gives one of .debug_addr by number."""
+    gives one of .debug_addr by number, `number_type` how many bytes an integer type has and whether it is signed, by
+    its entry's offset in the unit (None: it is no integer)."""
 
     pointer_size: int
     register: Callable[[int], int | None]
@@ -56,6 +57,7 @@ class Surroundings:
     frame_address: Callable[[], int | None] = lambda: None
     entry_value: Callable[[int], int | None] = _unknown
     address: Callable[[int], int | None] = _unknown
+    number_type: Callable[[int], tuple[int, bool] | None] = lambda offset: None
 
 
 def evaluate(
@@ -78,6 +80,8 @@ class _Evaluation:
         self._code, self._around, self._stack = expression, around, list(first)
         self._mask = (1 << 8 * around.pointer_size) - 1
         self._at = 0
+        # What the number on top is, where it is typed.
+        self._type: tuple[int, bool] | None = None
 
     def run(self) -> MemoryPlace | InRegister | Worth | None:
         code = self._code
@@ -100,6 +104,10 @@ class _Evaluation:
         return None
 
     def _execute(self, operation: int) -> None:
+        if self._type is not None and operation not in _CONVERT:
+            if self._type[0] != self._around.pointer_size:
+                raise _Unknown("arithmetic of another size")
+            self._type = None
         if operation in _LITERALS:
             self._push(_LITERALS.index(operation))
         elif 0x70 <= operation < 0x90:
@@ -165,12 +173,34 @@ class _Evaluation:
             self._push(self._known(around.frame_address()))
         elif operation in (0xA3, 0xF3):
             size = self._uleb()
-            block, self._at = self._code[self._at : self._at + size], self._at + size
-            if len(block) != 1 or not 0x50 <= block[0] < 0x70:
+            end = self._at + size
+            inner = self._unpacked("<B")
+            if inner not in _TYPED_REGISTER and not 0x50 <= inner < 0x70:
                 raise _Unknown("an entry value of another kind")
-            self._push(self._known(around.entry_value(block[0] - 0x50)))
+            number = self._uleb() if inner in _TYPED_REGISTER else inner - 0x50
+            self._push(self._known(around.entry_value(number)))
+            if inner in _TYPED_REGISTER:
+                self._convert(self._uleb())
+            if self._at != end:
+                raise _Unknown("an entry value of several parts")
+        elif operation in _TYPED_REGISTER:
+            self._push(self._known(around.register(self._uleb())))
+            self._convert(self._uleb())
+        elif operation in _CONVERT:
+            self._convert(self._uleb())
         else:
             raise _Unknown(f"an operation that is not known ({operation:#x})")
+
+    def _convert(self, offset: int) -> None:
+        """Make the number on top one of the type at that offset (0: an address)."""
+        old, new = self._type, self._around.number_type(offset) if offset else (self._around.pointer_size, False)
+        if new is None or not 0 < new[0] <= 8:
+            raise _Unknown("a type that is no integer")
+        value = self._stack.pop()
+        if old is not None and old[1] and value >> (8 * old[0] - 1):
+            value -= 1 << 8 * old[0]
+        self._stack.append(value & ((1 << 8 * new[0]) - 1))
+        self._type = new if offset else None
 
     def _push(self, value: int) -> None:
         self._stack.append(value & self._mask)
@@ -198,6 +228,8 @@ class _Evaluation:
         return value
 
 
+# With a type: regval_type and convert, GNU's of DWARF 4 among them.
+_TYPED_REGISTER, _CONVERT = (0xA5, 0xF5), (0xA8, 0xF7)
 # Operands are signed.
 _BINARY: dict[int, Callable[[int, int], int]] = {
     0x1A: lambda left, right: left & right,

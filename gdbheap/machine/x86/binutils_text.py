@@ -20,7 +20,8 @@ _MASKS = {letter: (1 << 8 * size) - 1 for letter, size in (("b", 1), ("w", 2), (
 _SCALE = regex(r"(,0x)([1248])\)")
 _RELATIVE = regex(r"(-?0x[0-9a-f]+)\(%[er]ip\)")
 _STRING = regex(r"(?:rep\w* )?(movs|stos|lods|scas|cmps|ins|outs)[bwlq]?")
-_SEGMENTS = {"(%rdi)": "%es:(%rdi)", "(%edi)": "%es:(%edi)", "(%rsi)": "%ds:(%rsi)", "(%esi)": "%ds:(%esi)"}
+_STRING_OPERAND = regex(r"(?<!:)\(%[er]([ds])i\)")
+_SEGMENTS = {"d": "%es", "s": "%ds"}
 
 
 def binutils_text(mnemonic: str, operands: str) -> tuple[str, str, int | None]:
@@ -32,8 +33,7 @@ def binutils_text(mnemonic: str, operands: str) -> tuple[str, str, int | None]:
     mask = _MASKS.get(name[-1:], 0)
     operands = _BELOW_ZERO.sub(lambda match: f"${-int(match[1], 16) & mask:#x}" if mask else match[0], operands)
     if _STRING.fullmatch(mnemonic) is not None and "mm" not in operands:
-        for plain, whole in _SEGMENTS.items():
-            operands = operands.replace(plain, whole)
+        operands = _STRING_OPERAND.sub(lambda match: f"{_SEGMENTS[match[1]]}:{match[0]}", operands)
     outside = re.sub(r"\([^)]*\)", "", operands)
     registers = "%" in re.sub(r"%[c-gs]s:", "", outside) and "mm" not in outside
     if _STACK.fullmatch(name) or (registers and _SIZED.fullmatch(name)):
