@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.containers import container_kind
+from gdbheap.analysis.types.deep_shapes import deep_shapes, groups_of, named_deep_shapes
 from gdbheap.analysis.types.evidence import evidence
-from gdbheap.analysis.types.fits import fits, least_room
+from gdbheap.analysis.types.fits import ALIGNMENT, fits, least_room
 from gdbheap.analysis.types.kin_arrays import KinArrays
 from gdbheap.analysis.types.libstdcxx import is_closure, is_internal
 from gdbheap.analysis.types.may_be_told import may_be_told, may_grow_to
@@ -66,8 +67,9 @@ class ByTargets:
     def __init__(self, state: TypingState) -> None:
         self._state = state
         self._types: dict[int, tuple[Numbers, NDArray[np.int32]]] = {}
-        self._in_vain: set[int] = set()
+        self._in_vain: set[tuple[int, ...]] = set()
         self._plain: NDArray[np.uint64] | None = None
+        self._deep: tuple[NDArray[np.uint64], Numbers] | None = None
         self._occurring: dict[int, list[int]] = {}
         self._flexible: list[int] | None = None
         self._of_several: set[int] = set()
@@ -86,30 +88,35 @@ class ByTargets:
         named = np.flatnonzero(state.well_named() & (state.degree > 0))
         named = named[are_among(self._plain[named], distinct(plain))]
         exact_of_named = exact_shapes(state, named)
+        known_deep, deep = self._deeply(blocks)
         brothers = (
             (named_shapes(state, named, self._plain[named], False), plain, _SAME_SHAPE),
             (named_shapes(state, named, exact_of_named, True), exact, _SAME_TARGETS),
+            (known_deep, deep, _SAME_TARGETS),
         )
         self._of_several = shapes_of_several(state, named, exact_of_named, self._plain)
-        values, which, count = np.unique(exact, return_inverse=True, return_counts=True)
-        order = np.argsort(which.reshape(-1), kind="stable")
-        begin = np.concatenate(([0], np.cumsum(count)))
-        found = []
         self._occurring = _types_by_room(state)
-        groups = [
-            group
-            for group, value in enumerate(values.tolist())
-            if value not in self._in_vain and value not in self._of_several
-        ]
-        for group in sorted(groups, key=lambda each: -int(count[each]))[:_MOST_GROUPS]:
-            rows = order[begin[group] : begin[group + 1]]
-            bonus = {
-                known[int(shape[rows[0]])]: more for known, shape, more in brothers if int(shape[rows[0]]) in known
-            }
+        found = []
+        for rows in groups_of(exact, deep, known_deep, _MOST_GROUPS):
+            first = int(rows[0])
+            bonus = {known[int(shape[first])]: more for known, shape, more in brothers if int(shape[first]) in known}
+            group = (int(exact[first]), *bonus)
+            if group in self._in_vain or (group[0] in self._of_several and int(deep[first]) not in known_deep):
+                continue
             found.append(self._of_group(blocks[rows], bonus))
             if not len(found[-1]):
-                self._in_vain.add(int(values[group]))
+                self._in_vain.add(group)
         return joined(found)
+
+    def _deeply(self, blocks: NDArray[np.intp]) -> tuple[dict[int, int], NDArray[np.uint64]]:
+        """Return the types of named blocks by what they look like deep down, and what these blocks look like so."""
+        state = self._state
+        if self._deep is None:
+            self._deep = deep_shapes(state)
+        shape, pointers = self._deep
+        named = np.flatnonzero((state.well_named() | (state.how == How.CALLBACK)) & (state.degree > 0))
+        named = named[are_among(shape[named], distinct(shape[blocks]))]
+        return named_deep_shapes(state, named, shape, pointers), shape[blocks]
 
     def _of_group(self, blocks: NDArray[np.intp], bonus: dict[int, float]) -> Claims:
         state = self._state
@@ -273,7 +280,9 @@ class ByTargets:
                 continue
             length = layout.flexible + np.maximum(room - layout.flexible, 0) // layout.stride * layout.stride
             fits_here = (room >= layout.flexible) & (least_room(length, state.layouts.overhead) == room)
-            grown |= (codes == number) & fits_here[None, :]
+            # (A flexible array of no more than malloc's alignment a step grows to any room: that says nothing.)
+            if layout.stride > ALIGNMENT:
+                grown |= (codes == number) & fits_here[None, :]
             if state.book.info(layout.element).kind is TypeKind.CHARACTER:
                 text = np.zeros(len(target), np.bool_)
                 text[order] = is_text(state, target[order], layout.flexible)

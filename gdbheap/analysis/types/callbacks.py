@@ -11,6 +11,7 @@ from gdbheap.analysis.types.brothers import undecided_words
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.evidence import oddities
 from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.functions_around import functions_around
 from gdbheap.analysis.types.functions_beside import types_beside
 from gdbheap.analysis.types.readings import WRONG, reading
 from gdbheap.analysis.types.root_words import covering_roots, root_words
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 # So many members, and words of a struct, are looked at.
 _MOST_MEMBERS = 256
 _MOST_WORDS = 32
+# So many sets of functions around the structs are asked.
+_MOST_AROUND = 64
 
 
 class Callbacks:
@@ -60,31 +63,43 @@ class Callbacks:
         owner, word = state.layouts.owner(slot)
         struct, offset = tagged_part(state.book, owner, word * size)
         count = min(len(state.layouts.of(struct).codes), _MOST_WORDS)
-        beside = gather_words(state.process.memory, size, words.place - np.uint64(offset), count)
-        beside[~state.modules.hold(beside)] = 0
-        if not beside.any():
-            return
-        # (Few structs of one kind have other functions beside it than most.)
-        rows, which = np.unique(beside, axis=0, return_inverse=True)
-        for number, row in enumerate(rows.tolist()):
-            candidates = types_beside(state, row) - {struct, owner}
-            if candidates:
-                yield from self._best(sorted(candidates), words.at(which.reshape(-1) == number))
+        all_words = gather_words(state.process.memory, size, words.place - np.uint64(offset), count)
+        beside = np.where(state.modules.hold(all_words), all_words, 0)
+        told = np.zeros(len(words), np.bool_)
+        if beside.any():
+            # (Few structs of one kind have other functions beside it than most.)
+            rows, which = np.unique(beside, axis=0, return_inverse=True)
+            for number, row in enumerate(rows.tolist()):
+                here = which.reshape(-1) == number
+                found = self._told(types_beside(state, row) - {struct, owner}, words.at(here), WRONG)
+                told[here] |= np.isin(words.target[here], found.block)
+                yield found
+        all_words, words = all_words[~told], words.at(~told)
+        around, which, kinds = functions_around(state, all_words, words.parent)
+        for number, row in enumerate(around[:_MOST_AROUND]):
+            candidates = types_beside(state, row) - {struct, owner} - kinds[number]
+            yield self._told(candidates, words.at(which == number), 0)
 
-    def _best(self, candidates: list[int], words: TypedWords) -> Iterator[Claims]:
-        """Yield claims of the blocks that just one of the types goes with."""
-        scores = np.stack([self._score(number, words.target) for number in candidates])
+    def _told(self, candidates: frozenset[int] | set[int], words: TypedWords, least: int) -> Claims:
+        """Return claims of the blocks that just one of the types goes with, and better than `least`."""
+        if not candidates:
+            return joined([])
+        scores = np.stack([self._score(number, words.target) for number in sorted(candidates)])
         alone = np.count_nonzero(scores > WRONG, axis=0) == 1
-        for row, number in enumerate(candidates):
-            here = words.at(alone & (scores[row] > WRONG))
-            yield claims(
-                here.target,
-                number,
-                How.CALLBACK,
-                Confidence.LIKELY,
-                parent=here.parent,
-                parent_place=here.place,
+        found = []
+        for row, number in enumerate(sorted(candidates)):
+            here = words.at(alone & (scores[row] > least))
+            found.append(
+                claims(
+                    here.target,
+                    number,
+                    How.CALLBACK,
+                    Confidence.LIKELY,
+                    parent=here.parent,
+                    parent_place=here.place,
+                )
             )
+        return joined(found)
 
     def _score(self, number: int, blocks: NDArray[np.int32]) -> NDArray[np.int64]:
         state, layout = self._state, self._state.layouts.of(number)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     Sizes = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-# malloc's alignment, from glibc 2.26 on (MALLOC_ALIGNMENT); the smallest chunk has four words (MIN_CHUNK_SIZE).
-_ALIGNMENT = 16
+# malloc's alignment, from glibc 2.26 on (MALLOCALIGNMENT); the smallest chunk has four words (MIN_CHUNK_SIZE).
+ALIGNMENT = 16
 # From this size on (M_MMAP_THRESHOLD's default) a block may have pages of its own.
 _MMAPPED = 128 << 10
 
@@ -22,15 +22,15 @@ _MMAPPED = 128 << 10
 def least_room(size: Sizes, overhead: int) -> Sizes:
     """Return how many usable bytes malloc gives for each size at least. `overhead` is what a chunk has beside them: a
     word of malloc's, and a header of the program's own."""
-    chunk = (size + overhead + _ALIGNMENT - 1) & -_ALIGNMENT
+    chunk = (size + overhead + ALIGNMENT - 1) & -ALIGNMENT
     # (With 64 bits, and no other header, a chunk is larger than one unit, at least; else it is so anyhow.)
-    room: Sizes = np.maximum(chunk, 2 * _ALIGNMENT if overhead == _ALIGNMENT // 2 else _ALIGNMENT) - overhead
+    room: Sizes = np.maximum(chunk, 2 * ALIGNMENT if overhead == ALIGNMENT // 2 else ALIGNMENT) - overhead
     return room
 
 
 def fits(room: Sizes, size: Sizes, overhead: int) -> Mask:
     """Return which rooms are just what malloc gives for the size."""
-    large = (room >= _MMAPPED) & (size > 0) & (room >= size) & (room - size < SMALLEST_PAGE + 2 * _ALIGNMENT)
+    large = (room >= _MMAPPED) & (size > 0) & (room >= size) & (room - size < SMALLEST_PAGE + 2 * ALIGNMENT)
     exact: Mask = (room == least_room(size, overhead)) | large
     return exact
 
@@ -38,5 +38,5 @@ def fits(room: Sizes, size: Sizes, overhead: int) -> Mask:
 def fits_loosely(room: Sizes, size: Sizes, overhead: int) -> Mask:
     """Return which rooms malloc may give for the size: a rest that is no chunk of its own stays with the block."""
     more = room - least_room(size, overhead)
-    loose: Mask = ((more >= 0) & (more < 2 * _ALIGNMENT)) | fits(room, size, overhead)
+    loose: Mask = ((more >= 0) & (more < 2 * ALIGNMENT)) | fits(room, size, overhead)
     return loose

@@ -44,7 +44,8 @@ def _functions(state: TypingState, row: Sequence[int]) -> tuple[int, ...]:
         if state.code.hold(np.array([word], np.uint64))[0]:
             found[word] = None
         elif word % size == 0:
-            table = gather_words(state.process.memory, size, np.array([word], np.uint64), _MOST_OPERATIONS)[0]
+            count = min(state.variable_sizes.get(word, _MOST_OPERATIONS * size) // size, _MOST_OPERATIONS)
+            table = gather_words(state.process.memory, size, np.array([word], np.uint64), count)[0]
             found.update(dict.fromkeys(table[state.code.hold(table)].tolist()))
     return tuple(found)
 

@@ -172,10 +172,12 @@ def _led_to(state: TypingState, number: int, blocks: Blocks) -> Scores:
 def _looks(state: TypingState, code: int, led: NDArray[np.int64]) -> Scores:
     """Return whether blocks look like what a pointer to this type should lead to: 1, _ODD, or 0."""
     kind = state.book.info(code).kind
-    if kind not in (TypeKind.POINTER, TypeKind.STRUCT):
+    if kind not in (TypeKind.POINTER, TypeKind.STRUCT, TypeKind.CHARACTER):
         return np.zeros(len(led), np.int64)
     many = kind is TypeKind.POINTER
     targets, which = np.unique(led.astype(np.int32), return_inverse=True)
+    if kind is TypeKind.CHARACTER:
+        return is_text(state, targets, 0, _LETTERS)[which.reshape(-1)].astype(np.int64)
     good, bad = evidence(state, code, targets, 0, many)
     odd = oddities(state, code, targets, many) > (0 if many else good)
     return np.where((bad > 0) | odd, _ODD, np.where(good > 0, 1, 0))[which.reshape(-1)].astype(np.int64)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.claims import Claims
+from gdbheap.analysis.types.coroutine_frames import coroutine_claims
 from gdbheap.analysis.types.functions import function_claims
 from gdbheap.analysis.types.libcxx import libcxx_targets
 from gdbheap.analysis.types.libstdcxx import container_targets
@@ -28,7 +29,7 @@ DeadRule = Callable[[TypingState], "NDArray[np.bool_]"]
 # What lies in some words of a type: asked for each type once, the first that answers counts.
 LAYOUT_RULES: tuple[LayoutRule, ...] = (container_targets, libcxx_targets)
 # Before all else: what blocks say themselves (vtables).
-FIRST_CLAIMS: tuple[ClaimRule, ...] = (vtable_claims, function_claims)
+FIRST_CLAIMS: tuple[ClaimRule, ...] = (vtable_claims, function_claims, coroutine_claims)
 # When typed pointers have told all: called again as long as it says anything new.
 LATER_CLAIMS: tuple[ClaimRule, ...] = ()
 # At the end.

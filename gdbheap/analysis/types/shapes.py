@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import How
 from gdbheap.analysis.types.libcxx import has_string
+from gdbheap.analysis.types.static_words import words_into
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
@@ -18,18 +19,30 @@ if TYPE_CHECKING:
 # One pointer is enough where so many blocks of one type, and none of another, have it so.
 _OFTEN = 8
 # Headers of a program's own are not larger.
-_FAR = 64
+FAR = 64
 # 2**64 divided by the golden ratio, to mix numbers (Knuth, The Art of Computer Programming 3, 6.4).
-_MIX = 0x9E3779B97F4A7C15
+MIX = 0x9E3779B97F4A7C15
+
+
+def static_shapes(state: TypingState) -> NDArray[np.uint64]:
+    """Return what the words of each block that lead into modules are mixed to: where they are, and whether to code."""
+    ranges = [(vma.start, vma.end) for vma in state.process.address_space if vma.is_file]
+    block, place, word = words_into(state, ranges)
+    mixed = (place.astype(np.uint64) << np.uint64(1)) + state.code.hold(word).astype(np.uint64) + np.uint64(1)
+    mixed *= np.uint64(MIX)
+    mixed ^= mixed >> np.uint64(29)
+    found = np.zeros(len(state), np.uint64)
+    np.add.at(found, block, mixed)
+    return found
 
 
 def plain_shapes(state: TypingState) -> NDArray[np.uint64]:
     """Return what the size of each block and the places of its pointers are mixed to."""
-    place = state.graph.place.astype(np.uint64) * np.uint64(_MIX)
+    place = state.graph.place.astype(np.uint64) * np.uint64(MIX)
     place ^= place >> np.uint64(29)
     total = np.zeros(len(place) + 1, np.uint64)
     np.cumsum(place, out=total[1:])
-    room = state.room.astype(np.uint64) * np.uint64(_MIX)
+    room = state.room.astype(np.uint64) * np.uint64(MIX)
     found: NDArray[np.uint64] = total[state.begin[1:]] - total[state.begin[:-1]] + room
     return found
 
@@ -45,14 +58,14 @@ def exact_shapes(state: TypingState, blocks: NDArray[np.intp]) -> NDArray[np.uin
     unknown = np.flatnonzero((kind < 2) | is_data)
     kind[unknown] = np.where(is_text(state, target[unknown]), 0, -2 - state.room[target[unknown]])
     known = kind.astype(np.uint64)[inverse.reshape(-1)] * np.uint64(0xD6E8FEB86659FD93)
-    known += np.minimum(graph.offset[edges], _FAR).astype(np.uint64) * np.uint64(0x8EBC6AF09C88C6E3)
-    both = (graph.place[edges].astype(np.uint64) * np.uint64(_MIX) ^ known) * np.uint64(0xA0761D6478BD642F)
+    known += np.minimum(graph.offset[edges], FAR).astype(np.uint64) * np.uint64(0x8EBC6AF09C88C6E3)
+    both = (graph.place[edges].astype(np.uint64) * np.uint64(MIX) ^ known) * np.uint64(0xA0761D6478BD642F)
     both ^= both >> np.uint64(31)
     total = np.zeros(len(both) + 1, np.uint64)
     np.cumsum(both, out=total[1:])
     end = np.cumsum(state.degree[blocks])
     begin = np.concatenate(([0], end[:-1])).astype(np.int64)
-    found: NDArray[np.uint64] = total[end] - total[begin] + state.room[blocks].astype(np.uint64) * np.uint64(_MIX)
+    found: NDArray[np.uint64] = total[end] - total[begin] + state.room[blocks].astype(np.uint64) * np.uint64(MIX)
     return found
 
 
@@ -75,7 +88,7 @@ def named_shapes(
     if of_known and len(blocks):
         edges = state.edges_of(blocks)
         offset = state.graph.offset[edges]
-        behind = (offset > 0) & (offset < _FAR)
+        behind = (offset > 0) & (offset < FAR)
         several = np.repeat(degree, degree) > 1
         often = np.repeat(_times(shape) >= _OFTEN, degree)
         known = (behind | often | ((state.type[state.graph.target[edges]] >= 0) & several)).astype(np.int64)

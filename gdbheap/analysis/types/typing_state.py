@@ -17,9 +17,9 @@ from gdbheap.analysis.types.tag import Pool, Tag
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.process import Process
-from gdbheap.types.catalogue import Catalogue
+from gdbheap.types.catalogue import Catalogue, TypeKind
 from gdbheap.types.type_book import TypeBook
-from gdbheap.types.typed_root import TypedRoot
+from gdbheap.types.typed_root import RootKind, TypedRoot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,6 +118,13 @@ class TypingState:
     def modules(self) -> Ranges:
         """All memory that files are mapped for: code and modules' data."""
         return Ranges([(vma.start, vma.end) for vma in self.process.address_space if vma.is_file])
+
+    @functools.cached_property
+    def variable_sizes(self) -> dict[int, int]:
+        """How many bytes the static variables at these addresses have that are structs."""
+        statics = (root for root in self.roots if root.kind is RootKind.STATIC)
+        found = {root.address: self.book.info(self.book.stripped(root.type)) for root in statics}
+        return {address: info.size for address, info in found.items() if info.kind is TypeKind.STRUCT}
 
     @functools.cached_property
     def pointing(self) -> NDArray[np.bool_]:

@@ -1,0 +1,94 @@
+"""What blocks look like a few steps deep, without any types: their size, which words lead into modules, and the same of
+what they point to, mixed to one number. Lost blocks that look so like named ones are of their type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.shapes import FAR, MIX, static_shapes
+from gdbheap.analysis.types.texts import is_text
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import codes_of, distinct, firsts_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Shapes = NDArray[np.uint64]
+
+# So many steps along pointers are looked at.
+_STEPS = 2
+# What looks alike has so many pointers in all, or so many of it are named.
+_POINTERS, _OFTEN = 3, 8
+_TEXT = 0x2545F4914F6CDD1D
+
+
+def deep_shapes(state: TypingState) -> tuple[Shapes, NDArray[np.int64]]:
+    """Return for each block what it looks like, and how many pointers that rests on. Texts look all alike, however long
+    they are."""
+    graph = state.graph
+    offset = np.minimum(graph.offset, FAR).astype(np.uint64)
+    place = (graph.place.astype(np.uint64) * np.uint64(MIX)) ^ (offset * np.uint64(0x8EBC6AF09C88C6E3))
+    own = static_shapes(state) + state.room.astype(np.uint64) * np.uint64(MIX)
+    led_to = np.zeros(len(state), np.bool_)
+    led_to[graph.target] = True
+    leaves = np.flatnonzero(led_to & (state.degree == 0)).astype(np.int32)
+    own[leaves[is_text(state, leaves)]] = _TEXT
+    found, pointers = own, state.degree.copy()
+    for _ in range(_STEPS):
+        found = own + _sums(state, _mixed(place ^ _mixed(found[graph.target])))
+    pointers += _sums(state, state.degree[graph.target].astype(np.uint64)).astype(np.int64)
+    return found, pointers
+
+
+def _sums(state: TypingState, values: Shapes) -> Shapes:
+    """Return the sum of the edges' values for each block."""
+    total = np.zeros(len(values) + 1, np.uint64)
+    np.cumsum(values, out=total[1:])
+    found: Shapes = total[state.begin[1:]] - total[state.begin[:-1]]
+    return found
+
+
+def _mixed(values: Shapes) -> Shapes:
+    found: Shapes = (values ^ (values >> np.uint64(29))) * np.uint64(0xA0761D6478BD642F)
+    found ^= found >> np.uint64(32)
+    return found
+
+
+def named_deep_shapes(
+    state: TypingState, named: NDArray[np.intp], shape: Shapes, pointers: NDArray[np.int64]
+) -> dict[int, int]:
+    """Return the type of each shape that all of these named blocks which have it agree on, and no other typed block
+    speaks against; `shape` and `pointers` are those of all blocks."""
+    if not len(named):
+        return {}
+    here = shape[named]
+    typed = np.flatnonzero((state.type >= 0) & (state.degree > 0))
+    which = codes_of(shape[typed])
+    first = firsts_of(which)
+    low, high = np.full(len(first), np.iinfo(np.int32).max), np.full(len(first), -1)
+    kind = np.where(state.count[typed] > 0, np.int32(-1), state.type[typed])
+    np.minimum.at(low, which, kind)
+    np.maximum.at(high, which, kind)
+    one = dict(zip(shape[typed[first]][low == high].tolist(), low[low == high].tolist()))
+    values, count = np.unique(here, return_counts=True)
+    rests_on = dict(zip(here.tolist(), pointers[named].tolist()))
+    return {
+        value: one[value]
+        for value, often in zip(values.tolist(), count.tolist())
+        if value in one and (rests_on[value] >= _POINTERS or often >= _OFTEN)
+    }
+
+
+def groups_of(shape: Shapes, deep: Shapes, known: dict[int, int], most: int) -> list[NDArray[np.intp]]:
+    """Return the rows of blocks that look alike, group by group, the largest `most` first; a group is taken apart by
+    the types of those that look like some deep down."""
+    _, which, count = np.unique(shape, return_inverse=True, return_counts=True)
+    order = np.argsort(which.reshape(-1), kind="stable")
+    begin = np.concatenate(([0], np.cumsum(count)))
+    found = []
+    for group in np.argsort(-count, kind="stable")[:most].tolist():
+        rows = order[begin[group] : begin[group + 1]]
+        kinds = np.array([known.get(each, -1) for each in deep[rows].tolist()], np.int64)
+        found += [rows[kinds == kind] for kind in distinct(kinds).tolist()]
+    return found
