@@ -28,8 +28,8 @@ class _Row:
     unit: str = field(metadata=column(shown=False))
     said: str = field(metadata=column("text", "size", heading="value", published=False))
     said_default: str = field(metadata=column("text", "dim", heading="default", published=False))
-    meaning: str = field(metadata=column())
     tunable: str = field(metadata=column("text", "dim", gives=goes(1)))
+    meaning: str = field(metadata=column())
 
 
 _LAST_TCACHE_BIN = 63

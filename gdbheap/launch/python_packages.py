@@ -62,7 +62,7 @@ def install(gdb: InstalledGdb, directory: Path) -> None:
         command = [*pip, *_pip_words(pip[0], version), "--target", str(new), *sorted(REQUIRED.values())]
         # What a user may have set for pip's ordinary work and what does not go together with --target.
         environment = {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", **_NO_ADVICE}
-        if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, cwd=_NEUTRAL, check=False).returncode:
+        if not _said_only_where_it_fails(command, environment):
             raise debian.NotInstalled(
                 f"pip could not fetch them, for the reason above; that mended, run: {setup_command()}"
             )
@@ -74,6 +74,23 @@ def install(gdb: InstalledGdb, directory: Path) -> None:
         if directory.exists():
             directory.rename(scratch / "old")
         new.rename(directory)
+
+
+def _said_only_where_it_fails(command: list[str], environment: Mapping[str, str]) -> bool:
+    """Run a command; return whether it did what it should. What it warns of then is none of the user's business."""
+    run = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=_NEUTRAL,
+        check=False,
+    )
+    if run.returncode:
+        sys.stderr.buffer.write(run.stdout)
+        sys.stderr.flush()
+    return run.returncode == 0
 
 
 def _pip_words(python: str, version: tuple[int, int]) -> list[str]:

@@ -14,8 +14,10 @@ from gdbheap.report.report import Column, Cut
 GAP = "  "
 # What does not fit beside the columns before stands below them, this far in.
 INDENT = "    "
-# Prose in a column of its own wants so much room.
+# Prose in a column of its own wants so much room; while it has as much as the second, lines are rather broken than a
+# column left out.
 _ROOM_FOR_PROSE = 24
+_READABLE_PROSE = 48
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def _divided(
 def _broken_at_last(line: list[Placed], room: int) -> list[Placed]:
     """Return the columns of a line, a text that is wider than its room broken at words."""
     last, excess = line[-1], _needed(line) - room
-    if excess > 0 and last.column.format == "text" and last.cut is None and last.width > excess:
+    if excess > 0 and _is_prose(last) and last.width > excess:
         line[-1] = replace(last, width=last.width - excess, is_wrapped=True)
     return line
 
@@ -91,10 +93,16 @@ def _given_way(placed: list[Placed], width: int, may_leave_out: bool) -> list[Pl
             break
         at = next(index for index, each in enumerate(placed) if each.number == number)
         if not step.least:
+            if _is_prose(placed[-1]) and placed[-1].width - excess >= _READABLE_PROSE:
+                break
             del placed[at]
         elif placed[at].width > step.least:
             placed[at] = replace(placed[at], width=max(placed[at].width - excess, step.least), cut=step.cut)
     return placed
+
+
+def _is_prose(placed: Placed) -> bool:
+    return placed.column.format == "text" and placed.cut is None
 
 
 def _with_short_headings(placed: list[Placed], widths: Sequence[int], width: int) -> list[Placed]:
@@ -113,7 +121,7 @@ def _with_broken_prose(placed: list[Placed], width: int) -> list[Placed]:
     """Return the columns, the last one as narrow as fits, if it is of text and has room enough then."""
     *others, last = placed
     room = last.width - (_needed(placed) - width)
-    if last.column.format == "text" and last.cut is None and _ROOM_FOR_PROSE <= room < last.width:
+    if _is_prose(last) and _ROOM_FOR_PROSE <= room < last.width:
         last = replace(last, width=room, is_wrapped=True)
     return [*others, last]
 

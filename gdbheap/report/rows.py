@@ -12,7 +12,8 @@ from gdbheap.report.report import Column, GivesWay
 
 _KEY = "column"
 # How columns make room whose texts can be cut, those first that lose least.
-PREVIEW = (GivesWay(10, 16),)
+# (A long preview first loses its end, then columns beside it are left out, then it becomes short.)
+PREVIEW = (GivesWay(0, 48), GivesWay(10, 16))
 PATH = (GivesWay(30, 12, cut_path),)
 TYPE = (GivesWay(40, 24, cut_middle),)
 # Where the type is what is asked for, a name that little would be left of has a line of its own.

@@ -44,10 +44,14 @@ def contents(data: Path) -> list[str]:
     return sorted(path.name for path in data.iterdir() if not path.name.endswith(".lock"))
 
 
-def test_all_are_installed_and_found_by_gdb(wheels: Path, tmp_path: Path) -> None:
+def test_all_are_installed_and_found_by_gdb(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     gdb = find_debugger()
     data = tmp_path / "data"
+    monkeypatch.setenv("PIP_FIND_LINKS", f"{wheels} {tmp_path / 'nowhere'}")  # of which pip warns
     python_packages.install(gdb, data / "python3")
+    assert capfd.readouterr() == ("", "")
     assert contents(data) == ["python3"]
     assert {module for module in MODULES.values() if not (data / "python3" / module).is_dir()} == set()
     assert python_packages.lacking(gdb, data / "python3") == []
@@ -62,13 +66,16 @@ def test_a_newer_install_replaces_an_older_one(wheels: Path, tmp_path: Path) -> 
     assert contents(tmp_path / "data") == ["python3"]
 
 
-def test_a_failed_install_changes_nothing(wheels: Path, tmp_path: Path) -> None:
+def test_a_failed_install_changes_nothing_and_pip_says_why(
+    wheels: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (wheels / "pygments-99.1-py3-none-any.whl").unlink()
     old = tmp_path / "data" / "python3"
     old.mkdir(parents=True)
     (old / "kept.py").touch()
     with pytest.raises(NotInstalled, match="pip could not fetch them"):
         python_packages.install(find_debugger(), old)
+    assert "No matching distribution found for pygments" in capfd.readouterr().err
     assert [path.name for path in old.iterdir()] == ["kept.py"]
     assert contents(tmp_path / "data") == ["python3"]
 

@@ -183,3 +183,24 @@ def test_a_last_column_of_prose_is_broken_at_words_and_goes_on_below_itself():
         "       `heap owners 0x1000` lists who\n"
         "       holds it\n"
     )
+
+
+def test_a_long_preview_loses_its_end_before_columns_beside_it_are_left_out():
+    chunks = Table(
+        (Column("mem", "address", gives=goes(3)), Column("arena", gives=goes(1)), Column("preview", gives=PREVIEW)),
+        [(0x555555559010, "main", "x" * 200)],
+    )
+    assert f"0x555555559010  main   {'x' * 57}…" in text(81, chunks)
+    assert f"0x555555559010  {'x' * 49}…" in text(66, chunks)
+
+
+def test_prose_is_broken_before_a_column_beside_it_is_left_out_while_it_can_be_read():
+    told = Table(
+        (Column("name"), Column("tunable", gives=goes(1)), Column("meaning")),
+        [("top_pad", "tunable.name", "word " * 16)],
+    )
+    wide, narrow = text(72, told), text(70, told)
+    assert wide.splitlines()[1:3] == [
+        f"top_pad  tunable.name  {' '.join(['word'] * 10)}", f"{'':23}{' '.join(['word'] * 6)}"
+    ]  # fmt: skip
+    assert "tunable.name" not in narrow and "no room for tunable" in narrow
