@@ -12,6 +12,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.distinct import distinct
+from gdbheap.report.cells import share_text
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
@@ -124,7 +125,7 @@ def _summary(typed: _Typed) -> Iterator[Line]:
     ):
         count, part = facts[f"{name}_blocks"], facts[f"{name}_bytes"]
         if count:
-            share = f"{100 * count / blocks:.1f} %"
+            share = share_text(count / blocks)
             yield Line.plain(f"  {share:>7} {words}: {counted(count, 'block')}, {human_size(part)}", "dim")
 
 

@@ -25,8 +25,9 @@ _LANGUAGE = regex(r'"(?:auto; currently |local; currently )?([^"]+)"')
 _KERNELS_OWN = "system-supplied DSO at "
 _SYMBOL = regex(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
 
-# gdb's words for a type where a value is wanted.
+# gdb's words for a type where a value is wanted, and for a variable of a file without debug information.
 _TYPE = "type name as an expression"
+_UNTYPED = regex(r"'(?P<name>[^']+)' has unknown type")
 # Where the linker has put a variable of a library's into the program, its name has the library's version on.
 _VERSION = regex(r"@@?(?!plt\b|got\b)[^@\s]+$")
 
@@ -75,6 +76,12 @@ def _looked_at(expression: str, compute: Callable[[], _Value]) -> _Value:
         if _TYPE in str(error):
             raise UsageError(
                 f"{expression} is a type, not an address: `heap types --type {expression}` lists its blocks"
+            ) from None
+        if untyped := _UNTYPED.search(str(error)):
+            name = untyped["name"]
+            raise UsageError(
+                f"{expression}: no debug information says what {name} is: &{name} is its address, *(void **)&{name} "
+                "the pointer that it may hold"
             ) from None
         if "may-call-functions" not in str(error):
             raise UsageError(f"{expression}: {error}") from error

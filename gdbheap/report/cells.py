@@ -49,7 +49,8 @@ def _value(value: Any) -> str:
     return _text(value) if isinstance(value, str) else f"{value:,}"
 
 
-def _share(value: Any) -> str:
+def share_text(value: Any) -> str:
+    """Return a share (0 to 1) in per cent; what is too little for a digit is not told as nothing."""
     percent = 100 * value
     return f"{percent:.1f} %" if percent >= 0.05 or not value else "<0.1 %"
 
@@ -60,7 +61,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "bytes": human_size,
     "count": lambda value: f"{value:,}",
     "number": str,
-    "share": _share,
+    "share": share_text,
     "value": _value,
     "text": _text,
     "label": lambda value: _text(value).replace("_", " "),

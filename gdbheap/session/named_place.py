@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from gdbheap.lazy import dataclass
 from gdbheap.process.named_address import NamedAddress, StackPlace
 
@@ -13,7 +15,7 @@ class NamedPlace:
     `register` (a register's name, or what the kernel keeps) of `thread`; or an address in one of these, `offset` bytes
     from its start (None: the whole of it): a `block` (its address), a `symbol`, a thread's `stack` or `thread_local`
     variable, an `area` ("the environment", "libc's struct pthread", "thread-local storage of libc.so.6") or, by its
-    path, the mapping `area` that begins at `start`.
+    path, the mapping `area` that begins at `start`; in a module's data `elf_address` is where it is in the file.
 
     Where types are known: `type` is the block's ("struct order"), `member` what of it, or of a variable, is there
     ("struct order.next", "shop.orders"), and `named` the one of them that people read, with how sure it is; `is_link`:
@@ -28,6 +30,7 @@ class NamedPlace:
     thread_local: NamedAddress | None = None
     area: str = ""
     start: int | None = None
+    elf_address: int | None = None
     address: int = 0
     offset: int | None = 0
     named: str = ""
@@ -54,6 +57,8 @@ class NamedPlace:
             return f"block {self.block:#x}" + (f" + {self.offset:#x}" if self.offset is not None else "")
         if self.thread_local is not None:
             return f"thread-local {self.thread_local}"
+        if self.elf_address is not None:
+            return f"{os.path.basename(self.area)} + {self.elf_address:#x}"
         if self.area:
             return f"{self.area}{'' if self.start is None else f' at {self.start:#x}'} + {self.offset:#x}"
         if self.thread is not None:

@@ -82,7 +82,15 @@ def place_name(target: Target, roots: Roots, address: int) -> NamedPlace:
     path, start = (root.name, root.start) if root is not None else (vma.path, vma.start) if vma is not None else ("", 0)
     if root is None and vma is None:
         return NamedPlace(address=address)
-    return NamedPlace(area=path or "mapping", start=start, offset=address - start, address=address)
+    module = next((m for m in target.process.modules if any(s.start <= address < s.end for s in m.segments)), None)
+    return NamedPlace(
+        area=path or "mapping",
+        start=start,
+        # (Other memory may lie over a part of a module.)
+        elf_address=address - module.load_base if module is not None and module.path == path else None,
+        offset=address - start,
+        address=address,
+    )
 
 
 def thread_local_name(target: Target, address: int) -> NamedPlace | None:

@@ -45,6 +45,7 @@ class PlaceCells:
     area: str | Absent = field(default=ABSENT, metadata=column(shown=False))
     area_start: int | Absent = field(default=ABSENT, metadata=column("address", shown=False))
     area_offset: int | Absent = field(default=ABSENT, metadata=column("size", shown=False))
+    elf_address: int | Absent = field(default=ABSENT, metadata=column("address", shown=False))
     type: str | Absent = field(default=ABSENT, metadata=column(shown=False))
     member: str | Absent = field(default=ABSENT, metadata=column(shown=False))
 
@@ -158,6 +159,7 @@ def _cells(place: NamedPlace) -> PlaceCells:
         area=area or ABSENT,
         area_start=_known(place.start),
         area_offset=_known(place.offset) if area else ABSENT,
+        elf_address=_known(place.elf_address),
         type=place.type or ABSENT,
         member=place.member or ABSENT,
     )

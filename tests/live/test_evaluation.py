@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.gdb_runs import ROOT, run_gdb
 from support.programs import PATIENCE, build
 
 STOPPED = ("break stop_here", "run", "up", "python from gdbheap.inside_gdb import expressions as gdb_expressions")
@@ -39,6 +40,27 @@ def program(tmp_path_factory):
     command = ["g++", "-g", "-O0", str(directory / "expressions.cpp"), "-o", str(directory / "expressions")]
     subprocess.run(command, check=True, timeout=PATIENCE)
     return directory / "expressions"
+
+
+def test_a_variable_without_debug_information_is_told_as_that(tmp_path):
+    (tmp_path / "plain.c").write_text(
+        '#include <stdlib.h>\nvoid *kept;\nvoid stop_here(void) { __asm__ volatile(""); }\n'
+        "int main(void) { kept = malloc(24); stop_here(); }\n"
+    )
+    subprocess.run(["gcc", str(tmp_path / "plain.c"), "-o", str(tmp_path / "plain")], check=True, timeout=PATIENCE)
+    asked = ["heap owners kept", "heap owners *(void **)&kept", "explain &kept"]
+    said = run_gdb(
+        ["gdb", "-nx", "-q", "-batch", "-ex", f"source {ROOT / 'gdb_init.py'}", "-ex", "break stop_here", "-ex", "run"]
+        + [word for each in asked for word in ("-ex", "echo @@\\n", "-ex", each)]
+        + [str(tmp_path / "plain")]
+    )
+    untyped, owners, variable = said.split("@@\n")[1:]
+    assert (
+        "kept: no debug information says what kept is: &kept is its address, *(void **)&kept the pointer that it may "
+        "hold" in " ".join(untyped.split())
+    )
+    assert "kept in plain" in owners and "of chunk size 0x20" in owners
+    assert "data: kept in plain" in variable
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def _module_of(process: Process, vma: VMA) -> tuple[str, int]:
         is_other = vma.shared or vma.path.startswith(("/dev/", "/memfd:", "/SYSV"))
         return ("", 0) if is_other else (vma.path, vma.end)
     before = process.address_space.around(vma.start)[0]
-    if vma.path or before is None or before.end != vma.start or not (before.is_file and before.writable):
+    if vma.path or before is None or before.end != vma.start or not before.is_file:
         return "", 0
     ends = [
         process.page_after(segment.end)
@@ -139,7 +139,8 @@ def _module_of(process: Process, vma: VMA) -> tuple[str, int]:
         for segment in module.segments
         if segment.start < vma.end
     ]
-    end = min(max(ends), vma.end) if ends else vma.end
+    # (A program may have made the end of its .data read-only. Without its segments, what is writable goes on in .bss.)
+    end = min(max(ends), vma.end) if ends else vma.end if before.writable else 0
     return (before.path, end) if end > vma.start else ("", 0)
 
 
