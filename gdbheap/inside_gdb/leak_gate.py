@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import time
 from typing import Any
@@ -18,6 +17,8 @@ from gdbheap.errors import HeapError, NoHeap, UnusedHeap
 from gdbheap.files import kernel_text, open_new
 from gdbheap.glibc.locate.find_libc import other_mallocs
 from gdbheap.inside_gdb.debugger import GdbDebugger
+from gdbheap.inside_gdb.gate_watch import Watch
+from gdbheap.inside_gdb.last_moments import has_ended, is_unheard_of, let_end, let_go_ended
 from gdbheap.inside_gdb.vfork_children import VforkChildren
 from gdbheap.inside_gdb.ways_out import WayOut, WaysOut
 from gdbheap.interface.arguments import parse
@@ -42,8 +43,6 @@ _HARMLESS = frozenset(["SIGCHLD", "SIGURG", "SIGWINCH", "SIGCONT", "SIGSTOP", "S
 # So many times in a row gdb is let try anew, after a pause in seconds, where it cannot let the processes run.
 _MOST_FAILURES = 25
 _PAUSE = 0.02
-# See _is_better_alone().
-_MISSES_ENDS = 10
 # gdb passes these on without a stop; they may be fatal all the same.
 _UNSEEN = ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO")
 
@@ -55,6 +54,11 @@ def run_gate(starter: str, answer: str, follow_children: bool, system_calls: boo
     for each in (signal.SIGTERM, signal.SIGHUP):  # the program's: whoever started gdb passes them on
         signal.signal(each, signal.SIG_IGN)
     processes: list[dict[str, Any]] = []
+
+    def write(error: str) -> None:
+        with open_new(answer) as file:
+            file.write(json.dumps({"processes": processes, "error": error}).encode())
+
     error = ""
     try:
         if lacking := packages.missing():
@@ -62,15 +66,15 @@ def run_gate(starter: str, answer: str, follow_children: bool, system_calls: boo
             return
         gate = _Gate(starter, follow_children, system_calls, places)
         processes = gate.processes
-        gate.run()
+        with Watch(lambda: write("no process runs, and it waits for one that is no more")) as watch:
+            gate.run(watch)
     except gdb.error as failure:
         error = str(failure)
     except Exception as failure:  # a fault of gdbheap's own, whose traceback gdb prints: the answer is none
         error = f"{type(failure).__name__}: {failure}"
         raise
     finally:
-        with open_new(answer) as file:
-            file.write(json.dumps({"processes": processes, "error": error}).encode())
+        write(error)
 
 
 class _Gate:
@@ -81,10 +85,9 @@ class _Gate:
         self.processes: list[dict[str, Any]] = []
         self._seen: dict[int, dict[str, Any]] = {}
         self._known: dict[int, tuple[int, str]] = {}
+        # gdb tells of the end of those that it is detached from, too.
+        self._let_go: set[int] = set()
         self._event: Any = None
-        # The thread that is about to end its process runs alone: where others run, and end with it, gdb may want the
-        # registers of one that is no more, and gives up.
-        self._ends = False
         self._words = "--kind all --json" + (" --places" if places else "")
         self._target = Target(GdbDebugger(lambda name: gdb.parameter(f"{PREFIX} {name}")))
         for each in (*_SETTINGS, f"exec-wrapper sh {starter}", *(_FOLLOWING if follow_children else ())):
@@ -97,32 +100,42 @@ class _Gate:
         gdb.events.stop.connect(self._note)
         gdb.events.exited.connect(self._ended)
 
-    def run(self) -> None:
+    def run(self, watch: Watch) -> None:
         """Run the program and all that is followed to their ends."""
         gdb.execute("starti", to_string=True)
         self._ways_out.began()
         failures = 0
         while any(each.pid for each in gdb.inferiors()):
+            watch.processes = frozenset(each.pid for each in gdb.inferiors() if each.pid)
             try:
                 self._go_on()
                 failures = 0
-            except gdb.error:  # a thread of a process that has just ended has no registers
+            except gdb.error:  # a thread of a process that was killed has no registers
                 failures += 1
                 if failures == _MOST_FAILURES:
                     raise
                 time.sleep(_PAUSE)
-                self._select_one_of([each for each in gdb.inferiors() if each.pid and not _has_ended(each.pid)])
+                self._forget_the_killed()
+                self._select_one_of([each for each in gdb.inferiors() if each.pid and not has_ended(each.pid)])
 
     def _go_on(self) -> None:
         """Let the processes run to the next stop, see what that is, and select one that can go on."""
         self._event = None
-        gdb.execute(f"set scheduler-locking {'on' if self._ends else 'off'}", to_string=True)
-        self._ends = False
         gdb.execute("continue", to_string=True)
         if self._event is not None:
             self._stopped(self._event)
+        self._forget_the_killed()
         if not gdb.selected_inferior().pid:
             self._select_one_of([each for each in gdb.inferiors() if each.pid])
+
+    def _forget_the_killed(self) -> None:
+        """gdb waits for ever where a process was killed while it stood still."""
+        for each in gdb.inferiors():
+            if each.pid and is_unheard_of(each.pid):
+                self._known.setdefault(each.num, (each.pid, ""))
+                self._let_go.add(each.num)
+                status = let_go_ended(each)
+                self._has_ended(each, _end(signal.SIGKILL if status is None else status))
 
     def _select_one_of(self, alive: list[gdb.Inferior]) -> None:
         """Select a thread of the first of these. (The command `inferior` would read registers, which fail where that
@@ -140,7 +153,8 @@ class _Gate:
         inferior = gdb.selected_inferior()
         if isinstance(event, gdb.SignalEvent):
             if _is_fatal(inferior.pid, event.stop_signal):
-                self._look(inferior, "signal", event.stop_signal)
+                self._look(inferior, "signal")
+                self._let_end(inferior, {"kind": "signal", "signal": event.stop_signal}, event.stop_signal)
         else:
             way = self._ways_out.way(event)
             if way is WayOut.VFORK:
@@ -149,8 +163,17 @@ class _Gate:
                 self._replaced(inferior)
             elif way is not WayOut.NONE:
                 self._look(inferior, way.value)
-                self._ends = way is WayOut.EXIT and not self._vforks.depth and _is_better_alone(inferior.pid)
-        self._known[inferior.num] = (inferior.pid, _program())
+                status = self._status() if way is WayOut.EXIT else None
+                if status is not None:
+                    self._let_end(inferior, {"kind": "exit", "status": status})
+        if inferior.pid:
+            self._known[inferior.num] = (inferior.pid, _program())
+
+    def _status(self) -> int | None:
+        try:
+            return self._ways_out.status(self._target.process.machine)
+        except (HeapError, gdb.error):  # it was killed
+            return None
 
     def _replaced(self, inferior: gdb.Inferior) -> None:
         """exec has replaced the program of this process: what was seen just before holds."""
@@ -158,7 +181,7 @@ class _Gate:
         seen["end"]["program"] = _program()
         self.processes.append(seen)
 
-    def _look(self, inferior: gdb.Inferior, kind: str, signal_name: str = "") -> None:
+    def _look(self, inferior: gdb.Inferior, kind: str) -> None:
         """Keep what leaks there are, should this be the process's end."""
         if self._vforks.depth:
             return  # the heap is the parent's
@@ -169,8 +192,6 @@ class _Gate:
             seen["leaks"] = self._leaks()
         except (HeapError, gdb.error) as error:
             seen["trouble"] = str(error)
-        if signal_name:
-            seen["end"]["signal"] = signal_name
         self._seen[inferior.num] = seen
 
     def _leaks(self) -> dict[str, Any]:
@@ -185,44 +206,40 @@ class _Gate:
             raise NoHeap(f"{' and '.join(others)} defines malloc, and gdbheap reads glibc's alone")
         return found
 
+    def _let_end(self, inferior: gdb.Inferior, end: dict[str, Any], signal_name: str = "") -> None:
+        """Let go of a process that is about to end in this way, and note how it did."""
+        if self._vforks.depth:
+            return
+        self._known[inferior.num] = (inferior.pid, _program())
+        self._let_go.add(inferior.num)
+        status = let_end(inferior, signal_name)
+        self._has_ended(inferior, end if status is None else _end(status))
+
     def _ended(self, event: Any) -> None:
+        if event.inferior.num in self._let_go:
+            return None
         status = getattr(event, "exit_code", None)
-        seen = self._seen_of(event.inferior, "signal" if status is None else "exit")
         if status is not None:
-            seen["end"]["status"] = int(status)
-        elif "signal" not in seen["end"]:
-            number = gdb.convenience_variable("_exitsignal")
-            seen["end"]["signal"] = "" if number is None else _name_of(int(number))
+            return self._has_ended(event.inferior, {"kind": "exit", "status": int(status)})
+        number = gdb.convenience_variable("_exitsignal")
+        name = "" if number is None else _name_of(int(number))
+        return self._has_ended(event.inferior, {"kind": "signal", "signal": name})
+
+    def _has_ended(self, inferior: gdb.Inferior, end: dict[str, Any]) -> None:
+        seen = self._seen_of(inferior, end["kind"], end.get("signal") == "SIGKILL")
+        seen["end"] = end
         self.processes.append(seen)
 
-    def _seen_of(self, inferior: gdb.Inferior, kind: str) -> dict[str, Any]:
-        """Return what was seen of a process that has ended in this way, or that nothing was."""
+    def _seen_of(self, inferior: gdb.Inferior, kind: str, is_killed: bool = False) -> dict[str, Any]:
+        """Return what was seen of a process that has ended in this way, or that nothing was (or perhaps not all: of one
+        that was killed)."""
         seen = self._seen.pop(inferior.num, None)
         if self._vforks.parted(inferior, self._ways_out.breakpoints):
             seen = {**_process(inferior.pid, "", kind), "of_vfork": True}
-        elif seen is None or seen["end"]["kind"] != kind:
+        elif seen is None or seen["end"]["kind"] != kind or is_killed:
             pid, program = self._known.get(inferior.num, (inferior.pid, _program()))
             seen = _process(pid, program, kind, _UNWATCHED[kind])
         return seen
-
-
-def _is_better_alone(process: int) -> bool:
-    """Whether gdb is to let only the thread that ends the process run. (Without other threads, gdb 10 then misses the
-    end now and then, and gdb 16 misses it now and then if all run.)"""
-    try:
-        has_threads = len(os.listdir(f"/proc/{process}/task")) > 1
-    except OSError:
-        has_threads = False
-    release = re.search(r"\d+", gdb.VERSION)
-    return has_threads or release is None or int(release[0]) > _MISSES_ENDS
-
-
-def _has_ended(process: int) -> bool:
-    """Whether the process is no more, or waits for somebody to hear of its end."""
-    try:
-        return kernel_text(f"/proc/{process}/stat").rpartition(")")[2].split()[0] in "ZX"
-    except (OSError, IndexError):
-        return True
 
 
 _UNWATCHED = {
@@ -260,6 +277,13 @@ def _number_of(name: str) -> int | None:
         return int(signal.Signals[name])
     digits = name[3:]
     return int(digits) if digits.isdecimal() else None
+
+
+def _end(status: int) -> dict[str, Any]:
+    """Return the end of a process as wait() tells it."""
+    if os.WIFSIGNALED(status):
+        return {"kind": "signal", "signal": _name_of(os.WTERMSIG(status))}
+    return {"kind": "exit", "status": os.WEXITSTATUS(status)}
 
 
 def _name_of(number: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import re
 from contextlib import suppress
 from typing import Any
@@ -11,11 +12,14 @@ import gdb
 
 from gdbheap.inside_gdb.process import gather
 from gdbheap.inside_gdb.text import output_of
+from gdbheap.machine.machine import Machine
 from gdbheap.process.images.auxv import AT_BASE
 
 # exit() and quick_exit() come to _exit (musl's to _Exit), the family of exec to execve or execveat.
 _OUT = ("_exit", "_Exit")
 _ON = ("execve", "execveat", "fexecve")
+# The files where such a function is the real one: Debian's libc-2.31.so, libc.so.6, ld-linux-x86-64.so.2, musl's.
+_REAL = re.compile(r"(libc|ld)\b")
 
 
 class WayOut(enum.Enum):
@@ -41,6 +45,8 @@ class WaysOut:
         self._system_calls = system_calls
         # The inferior and the way, where the next stop may be at the system call of a call that was seen.
         self._seen: tuple[int, WayOut] | None = None
+        # Whether the last stop was at the system call that ends all threads.
+        self._at_call = False
         self._break_at(WayOut.EXIT, _OUT)
         self._break_at(WayOut.EXEC, _ON)
         self._catch(WayOut.REPLACED, "exec")
@@ -64,12 +70,27 @@ class WaysOut:
         found = {self._ways[each] for each in numbers if each in self._ways}
         way = next((each for each in WayOut if each in found), WayOut.NONE)
         inferior = gdb.selected_inferior()
+        self._at_call = way is WayOut.EXIT and not _numbers(event)
         if way is WayOut.REPLACED:
             self.began()
         if way is WayOut.THREAD_EXIT:  # the process ends with its last thread
             way = WayOut.NONE if len(inferior.threads()) > 1 else WayOut.EXIT
         before, self._seen = self._seen, (inferior.num, way) if _numbers(event) else None
         return WayOut.NONE if before == (inferior.num, way) and not self._seen else way
+
+    def status(self, machine: Machine) -> int | None:
+        """Return the status with which the process that has just stopped at an EXIT ends; None where that is not sure:
+        a program may have an _exit of its own, and a last thread ends with the status of the first one."""
+        if self._at_call:
+            return _register(machine.system_calls.arguments[0]) & 0xFF
+        frame = gdb.newest_frame()
+        library = gdb.solib_name(frame.pc())
+        if not (_is_static() if library is None else _REAL.match(os.path.basename(library))):
+            return None
+        if machine.arguments:
+            return _register(machine.arguments[0]) & 0xFF
+        argument = _register(machine.stack_pointer) + machine.pointer_size
+        return int.from_bytes(gdb.selected_inferior().read_memory(argument, 1), "little")
 
     def _break_at(self, way: WayOut, functions: tuple[str, ...]) -> None:
         for each in functions:
@@ -82,6 +103,10 @@ class WaysOut:
     def _catch(self, way: WayOut, what: str) -> None:
         gdb.execute(f"catch {what}", to_string=True)
         self._ways[int(str(gdb.convenience_variable("bpnum")))] = way
+
+
+def _register(name: str) -> int:
+    return int(gdb.newest_frame().read_register(name))
 
 
 def _numbers(event: Any) -> set[int]:

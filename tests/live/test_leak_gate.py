@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -293,6 +294,45 @@ def test_what_is_to_end_us_ends_a_daemon_whose_first_process_has_ended(tmp_path)
         running.communicate(timeout=PATIENCE)
     assert running.returncode == 0
     assert {"kind": "exit", "status": 7} in ends(json.loads(file.read_text()))
+
+
+MANY = """\
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+    pid_t child = fork();
+    if (child) {
+        wait(NULL);
+        return 3;
+    }
+    for (int i = 0; i < 200000; i++)
+        *(void *volatile *)malloc(40) = NULL;
+    printf("%d\\n", (int)getpid());
+    fflush(stdout);
+    return 0;
+}
+"""
+
+
+def test_a_process_that_is_killed_while_gdb_looks_at_it_keeps_nobody_waiting(tmp_path):
+    source, made, file = tmp_path / "many.c", tmp_path / "many", tmp_path / "answer"
+    source.write_text(MANY)
+    subprocess.run(["gcc", "-fno-builtin", str(source), "-o", str(made)], check=True, timeout=PATIENCE)
+    command = [sys.executable, "-m", "gdbheap", "leaks", "--follow-children", "--json", "--output", str(file)]
+    with subprocess.Popen([*command, str(made)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=ROOT) as running:
+        child = int(running.stdout.readline())
+        while "\nState:\tt" not in pathlib.Path(f"/proc/{child}/status").read_text():
+            pass
+        os.kill(child, signal.SIGKILL)
+        running.communicate(timeout=PATIENCE)
+    answer = json.loads(file.read_text())
+    killed, parent = sorted(answer["totals"]["processes"], key=lambda each: each["pid"] != child)
+    assert (killed["end"], parent["end"]) == ({"kind": "signal", "signal": "SIGKILL"}, {"kind": "exit", "status": 3})
+    assert killed["trouble"] == "it was killed from outside, with no time to look (SIGKILL)"
+    assert answer["totals"]["error"] is None
 
 
 def test_streams_that_are_closed_are_closed_for_the_program_too(tmp_path):
