@@ -74,9 +74,10 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     groups, rows = _of_type(groups, _rows(target, groups, after is not None), arguments["type"])
     if (folded := folded_report(COMMAND.name, arguments, lambda: _stacks(groups))) is not None:
         return folded
+    stood = time.monotonic() - began - recording.seconds
     alive = sum(row.alive or 0 for row in rows), sum(row.alive_bytes or 0 for row in rows)
     after_table = (
-        *recording_summary(recording, sampling, *alive),
+        *recording_summary(recording, sampling, stood, *alive),
         *unexplained_summary(unexplained, again),
         *profiles_written(arguments, lambda: _stacks(groups)),
     )
@@ -85,7 +86,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         (
             Table(columns_of(_Row), rows, list(_display_rows(groups, rows, limit_of(target, arguments)))),
             Prose(after_table),
-            Facts(_totals(recording, unexplained), shown=False),
+            Facts(_totals(recording, unexplained, stood), shown=False),
         ),
         notes=tuple(notes),
         next=tuple(_next(recording, rows, again)),
@@ -121,12 +122,13 @@ def _of_type(
     return [group for group, _ in chosen], [row for _, row in chosen]
 
 
-def _totals(recording: Recording, unexplained: Mapping[int, int]) -> dict[str, Any]:
+def _totals(recording: Recording, unexplained: Mapping[int, int], stood: float) -> dict[str, Any]:
     return {
         "samples": len(recording.samples),
         "calls_of_other_sizes": recording.others,
         "seconds": recording.seconds,
         "held_seconds": recording.held,
+        "stopped_seconds": stood,
         "slowdown": recording.held / recording.seconds if recording.seconds else 0.0,
         "unexplained_blocks": sum(unexplained.values()),
         "unexplained_bytes": sum(size * count for size, count in unexplained.items()),
@@ -252,8 +254,9 @@ COMMAND = Command(
         "first: grown by is a stack's share of the blocks of these sizes that were added since the start.\n"
         "This is the only command inside gdb that sets breakpoints: gdb writes them into the program's code for a few "
         "calls in a row, and always removes them again, however the recording ends. Between two such bursts the "
-        "process runs freely, long enough that it is held for at most --slowdown percent of the time. At the end it "
-        "is stopped; type `continue` or `detach`."
+        "process runs freely, long enough that it is held for at most --slowdown percent of the time (where gdb took "
+        "longer, it runs on until that is so, for twice the time at most). Before and after that, gdb reads the heap "
+        "of the stopped process; the answer says for how long. At the end it is stopped; type `continue` or `detach`."
     ),
     run=run,
     arguments=(

@@ -10,9 +10,6 @@ from contextlib import suppress
 from gdbheap.files import open_regular
 
 _LINE = 100
-# Where gdb waits for a processor the program, which would have waited for one too, loses about half of that time
-# (measured by a server's own counter, on two processors with a dozen programs that compete for them).
-_WAITING = 0.5
 
 
 class HeldTime:
@@ -49,4 +46,4 @@ class HeldTime:
         waited = 0
         if self._schedule is not None and not self._schedule.closed:
             waited = int(os.pread(self._schedule.fileno(), _LINE, 0).split()[1])
-        return time.thread_time() + _WAITING * waited / 1e9
+        return time.thread_time() + waited / 1e9

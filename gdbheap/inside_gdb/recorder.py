@@ -32,6 +32,8 @@ _GLANCES = tuple(0.00005 * each for each in range(60))
 _LOOKS = (0.006, 0.025)
 # After this part of the time it is asked what to look for in the rest.
 _FOCUS_AFTER = 0.4
+# So much of what is allowed is used: to let the process run and to stop it takes some, too.
+_KEPT = 0.93
 # So short a while is not worth a stop.
 _SOONEST = 0.0002
 
@@ -57,7 +59,9 @@ class _Recorder:
         self._bursts: list[int] = []
         self._focus = sampling.focus
         self._focused_from: int | None = None
-        self._budget = 0.93 * sampling.seconds * sampling.slowdown
+        self._budget = _KEPT * sampling.seconds * sampling.slowdown
+        # For so long the process is held by the shortest burst, as far as is known.
+        self._dear = 0.0
         self._stop: Any = None
         self._has_executed = False
         self._chance = random.Random(0)
@@ -75,10 +79,11 @@ class _Recorder:
         ended: tuple[RecordingEnd, str] | None = None
         try:
             while ended is None and time.monotonic() < until:
-                self._bursts.append(len(self._calls.samples))
                 ended = self._burst(until) or self._rest(started, until)
                 if ended is None and time.monotonic() > started + _FOCUS_AFTER * self._sampling.seconds:
                     self._focus_once()
+            delete_traps()
+            ended = ended or self._make_up(started)
         finally:
             delete_traps()
             self._alarm.consume(self._resume)
@@ -115,9 +120,13 @@ class _Recorder:
     def _burst(self, until: float) -> tuple[RecordingEnd, str] | None:
         """Take some calls in a row, so that a block that is soon handed out anew is seen to be; None, or how the
         recording ends."""
+        before = self._held.seconds
+        if before + self._dear > self._budget:
+            return None
         self._look()
+        self._bursts.append(len(self._calls.samples))
         calls = _BURST if len(self._bursts) % 2 else _LONG_BURST
-        self._calls.set(calls, min(_LONGEST, self._budget - self._held.seconds))
+        self._calls.set(calls, min(_LONGEST, self._budget - before))
         try:
             while not self._calls.are_over and time.monotonic() < until:
                 ended = self._resume(until)
@@ -126,6 +135,7 @@ class _Recorder:
                 self._calls.trap_new_place()
         finally:
             self._calls.unset()
+            self._dear = self._calls.least_part * (self._held.seconds - before)
         return None
 
     def _rest(self, started: float, until: float) -> tuple[RecordingEnd, str] | None:
@@ -133,10 +143,20 @@ class _Recorder:
         how the recording ends."""
         now, held = time.monotonic(), self._held.seconds
         rest = (held / self._sampling.slowdown - (now - started)) * self._chance.uniform(1.0, 1.2)
-        end = until if held > self._budget else min(until, now + max(rest, 0.0))
+        end = until if held + self._dear > self._budget else min(until, now + max(rest, 0.0))
         self._freed.get_ready(self._calls.samples)
         while end - time.monotonic() > _SOONEST:
             ended = self._resume(end, is_looking=True)
+            if ended is not None:
+                return ended
+        return None
+
+    def _make_up(self, started: float) -> tuple[RecordingEnd, str] | None:
+        """Let the process run on where it was held for longer than was asked: until that is as small a part of the time
+        as it is to be, or as much time again has gone by."""
+        last = started + 2 * self._sampling.seconds
+        while self._held.seconds > self._sampling.slowdown * (time.monotonic() - started) and time.monotonic() < last:
+            ended = self._resume(min(started + self._held.seconds / self._sampling.slowdown / _KEPT, last))
             if ended is not None:
                 return ended
         return None

@@ -86,6 +86,11 @@ class TrappedCalls:
         """Whether as many calls have been trapped as were asked for."""
         return self._calls_left <= 0 or (self._hits >= _FEWEST and self.held.seconds > self._until)
 
+    @property
+    def least_part(self) -> float:
+        """How much of the last burst the shortest one is."""
+        return min(_FEWEST / max(self._hits, 1), 1.0)
+
     def trap_new_place(self) -> None:
         """Have the call that gdb stopped at be seen to return."""
         if self.new_place is not None:

@@ -25,14 +25,18 @@ _WHY = {
 }
 
 
-def recording_summary(recording: Recording, sampling: Sampling, alive: int, alive_bytes: int) -> Iterator[Line]:
-    """Yield how much was seen, at which price, and what may have been missed; `alive` blocks are in use still."""
+def recording_summary(
+    recording: Recording, sampling: Sampling, stood: float, alive: int, alive_bytes: int
+) -> Iterator[Line]:
+    """Yield how much was seen, at which price, and what may have been missed: the process was stopped for `stood`
+    seconds more, before and after; `alive` blocks are in use still."""
     part = recording.held / recording.seconds if recording.seconds else 0.0
     yield Line.plain(
         f"{counted(len(recording.samples), 'call')} sampled in {recording.seconds:.1f} s; the process was held for "
         f"{part:.1%} of the time (at most {sampling.slowdown:.0%} was asked for)",
         "total",
     )
+    yield Line.plain(f"before and after that, gdb read the heap of the stopped process: {stood:.1f} s", "dim")
     if why := _WHY[recording.end].format(recording.detail):
         yield Line.plain(why)
     if recording.set_aside:
