@@ -19,7 +19,12 @@ from gdbheap.process.recording import RecordingEnd, Sampling
 from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.facts.said import said_all
-from gdbheap.sentences.recordings import recording_of_growth, recording_summary, unexplained_summary
+from gdbheap.sentences.recordings import (
+    doubtful_summary,
+    recording_of_growth,
+    recording_summary,
+    unexplained_summary,
+)
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 from gdbheap.types.short_names import short_name
@@ -78,6 +83,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     alive = sum(row.alive or 0 for row in rows), sum(row.alive_bytes or 0 for row in rows)
     after_table = (
         *recording_summary(recording, sampling, stood, *alive),
+        *doubtful_summary(sum(group.doubtful for group in groups)),
         *unexplained_summary(unexplained, again),
         *profiles_written(arguments, lambda: _stacks(groups)),
     )
@@ -250,7 +256,8 @@ COMMAND = Command(
         "Lets the process run, and samples its calls of malloc, calloc, realloc and the like (operator new, strdup "
         "and others call these): the size, the call stack and the block of each. Calls of free are not watched: at "
         "the end the heap itself tells which of the sampled blocks are still in use. The answer counts these by call "
-        "stack (alive, out of the blocks that were followed long enough to know). Stacks that make the heap grow come "
+        "stack (alive, out of the blocks that were followed long enough to know, and that still hold something of what "
+        "they held at first, unless nothing else explains that the heap grows). Stacks that make the heap grow come "
         "first: grown by is a stack's share of the blocks of these sizes that were added since the start.\n"
         "This is the only command inside gdb that sets breakpoints: gdb writes them into the program's code for a few "
         "calls in a row, and always removes them again, however the recording ends. Between two such bursts the "

@@ -17,6 +17,8 @@ _PREV_INUSE, _IS_MMAPPED = 1, 2
 _AT_ONCE = 192
 # Each glance is at so many of the newest.
 _GLANCED_AT = 500
+# What a block holds is known by so many words at its beginning.
+_KNOWN_BY = 4
 # Chunks of this size and more may be mappings of their own, which end with them.
 _LARGE = 0x20000
 
@@ -38,6 +40,8 @@ class FreedSamples:
         self._newest: list[int] = []
         self._glances: Glances | None = None
         self._at_first: Any = None
+        # By sample, the first words of its block soon after it was made.
+        self._held: dict[int, memoryview] = {}
 
     def look(self, samples: Sequence[Sample]) -> None:
         """Look which of some samples are freed by now."""
@@ -60,6 +64,9 @@ class FreedSamples:
         self._newest = [each for each, _ in chosen]
         begins = [(samples[each].address - word, 3 * word) for each in self._newest]
         ends = [(samples[each].address + size - word, word) for each, size in chosen]
+        for each, size in chosen:
+            if each not in self._held:
+                self._held[each] = self._memory.words(samples[each].address, min(_KNOWN_BY, size // word - 1))
         self._glances = Glances(self._memory.pid, [*begins, *ends])
         self._at_first = np.array([size for _, size in chosen], number)
 
@@ -76,6 +83,17 @@ class FreedSamples:
             free |= mark == each
         if free.any():
             self._are_freed([place for place, is_free in zip(self._newest, free.tolist()) if is_free])
+
+    def rewritten(self, samples: Sequence[Sample]) -> set[int]:
+        """Return the places of those samples, of which none was seen free, whose blocks hold less than half of the
+        first words that they held soon after they were made."""
+        found = set()
+        for place, before in self._held.items():
+            told = sum(map(bool, before))
+            now = self._memory.words(samples[place].address, len(before))
+            if told and 2 * sum(1 for old, new in zip(before, now) if old and old == new) < told:
+                found.add(place)
+        return found - self.freed
 
     def _are_freed(self, places: Iterable[int]) -> None:
         seen = set(places)

@@ -34,6 +34,8 @@ _LOOKS = (0.006, 0.025)
 _FOCUS_AFTER = 0.4
 # So much of what is allowed is used: to let the process run and to stop it takes some, too.
 _KEPT = 0.93
+# A burst costs so much of what the one before did: the stacks that they have in common are known by then.
+_CHEAPER = 0.4
 # So short a while is not worth a stop.
 _SOONEST = 0.0002
 
@@ -60,7 +62,7 @@ class _Recorder:
         self._focus = sampling.focus
         self._focused_from: int | None = None
         self._budget = _KEPT * sampling.seconds * sampling.slowdown
-        # For so long the process is held by the shortest burst, as far as is known.
+        # For so long the process is held by the shortest burst, as far as the last one tells.
         self._dear = 0.0
         self._stop: Any = None
         self._has_executed = False
@@ -109,12 +111,20 @@ class _Recorder:
         last = len(self._calls.samples) if self._calls.are_over else math.inf
         bounds = iter([*self._bursts[1:], last])
         end = next(bounds)
+        rewritten = self._freed.rewritten(self._calls.samples)
         found = []
         for index, sample in enumerate(self._calls.samples):
             while index >= end:
                 end = next(bounds)
             followed = FOLLOWED_LONG if end == math.inf else int(end) - index
-            found.append(replace(sample, followed=followed, was_freed=index in self._freed.freed))
+            found.append(
+                replace(
+                    sample,
+                    followed=followed,
+                    was_freed=index in self._freed.freed,
+                    is_rewritten=index in rewritten,
+                )
+            )
         return tuple(found)
 
     def _burst(self, until: float) -> tuple[RecordingEnd, str] | None:
@@ -135,7 +145,7 @@ class _Recorder:
                 self._calls.trap_new_place()
         finally:
             self._calls.unset()
-            self._dear = self._calls.least_part * (self._held.seconds - before)
+            self._dear = _CHEAPER * self._calls.least_part * (self._held.seconds - before)
         return None
 
     def _rest(self, started: float, until: float) -> tuple[RecordingEnd, str] | None:

@@ -68,7 +68,8 @@ FOLLOWED_LONG = 1 << 30
 class Sample:
     """One allocation: `address` that was returned, `size` asked of `function`, by the thread of that number; `stack`
     has the innermost caller first. So many calls in a row were seen from it on: `followed`, itself among them.
-    `was_freed`: it was seen free since, so that what is in use there later is another block."""
+    `was_freed`: it was seen free since, so that what is in use there later is another block. `is_rewritten`: nothing of
+    what it held soon after it was made is in its first words now, so that it may be another block."""
 
     address: int
     size: int
@@ -77,6 +78,7 @@ class Sample:
     stack: tuple[Caller, ...]
     followed: int = FOLLOWED_LONG
     was_freed: bool = False
+    is_rewritten: bool = False
 
 
 class RecordingEnd(enum.Enum):

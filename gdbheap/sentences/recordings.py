@@ -64,6 +64,13 @@ def recording_summary(
         )
 
 
+def doubtful_summary(count: int) -> Iterator[Line]:
+    """Yield how many sampled blocks are in use, but hold nothing of what they held at first."""
+    if count:
+        blocks = counted(count, "block")
+        yield Line.plain(f"not counted: {blocks} rewritten since, in whose place another one may be by now", "dim")
+
+
 def recording_of_growth(growth: Mapping[int, int], heap: Heap, sampling: Sampling) -> str:
     """Return the command that samples those requests alone that most of the growth, {chunk size: count}, is of; "" for
     no growth."""

@@ -3,7 +3,7 @@ its blocks take to be handed out anew."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from gdbheap.lazy import dataclass
@@ -20,22 +20,28 @@ _ENOUGH = 1 / 4
 @dataclass(frozen=True)
 class Call:
     """A sampled call, for a chunk of `size`; `is_alive`: the block is in use at the end. `again` is after how many
-    calls its block was handed out anew (None: nobody saw it)."""
+    calls its block was handed out anew (None: nobody saw it). A `doubtful` one is in use, but what it held is gone:
+    another block may be there now."""
 
     sample: Sample
     size: int
     is_alive: bool
     again: int | None = None
     is_judged: bool = False
+    is_doubtful: bool = False
 
 
-def judged(calls: Sequence[Call]) -> list[Call]:
-    """Return the calls of one stack, those that tell marked; no other one is alive for sure."""
+def judged(calls: Sequence[Call], trusted: Collection[int] = ()) -> list[Call]:
+    """Return the calls of one stack, those that tell marked; no other one is alive for sure. Doubtful ones tell only
+    where they are of a size that is `trusted`."""
     patience = _patience(calls)
     found = []
     for call in calls:
         is_judged = call.sample.followed >= patience or (call.sample.was_freed and patience == _FOLLOWED)
-        found.append(replace(call, is_judged=is_judged, is_alive=call.is_alive and is_judged))
+        is_doubtful = call.is_doubtful and call.size not in trusted
+        is_judged = is_judged and not is_doubtful
+        is_alive = call.is_alive and is_judged
+        found.append(replace(call, is_judged=is_judged, is_alive=is_alive, is_doubtful=is_doubtful))
     return found
 
 

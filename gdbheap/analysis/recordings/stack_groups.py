@@ -22,6 +22,7 @@ class StackGroup:
     """The sampled calls of `function` by one stack (the innermost caller first), for blocks of `sizes` (the least and
     the largest): `calls` of them, of which `judged` were followed long enough, and `alive` of these are in use still,
     with `alive_bytes` (None: the heap at the end is not known). `example` is one of those (None: there is none).
+    `doubtful` more are in use, but may be other blocks by now.
 
     `grown` is this stack's part of how many blocks of these sizes the heap has more than at the start: of each size
     as much as its part of the blocks that are alive (None: not known, or too few are alive to tell).
@@ -38,6 +39,7 @@ class StackGroup:
     grown: int | None
     grown_bytes: int | None
     alive_sizes: frozenset[int] = frozenset()
+    doubtful: int = 0
 
 
 def sizes_in_use(heap: Heap) -> dict[int, int]:
@@ -51,8 +53,8 @@ def stack_groups(
 ) -> list[StackGroup]:
     """Return the groups, those first that the heap's growth is from, as far as the samples tell. `began` is
     the heap at the start, `heap` that at the end (None: not known), `before` what sizes_in_use() gave at the start."""
-    members = [judged(calls) for calls in _by_stack(samples, began, heap)]
     now = {} if heap is None else sizes_in_use(heap)
+    members = _judged(_by_stack(samples, began, heap), now, before)
     alike: defaultdict[int, float] = defaultdict(float)
     for calls in filter(_keeps, members):
         for call in calls:
@@ -87,6 +89,16 @@ def wanted_sizes(
     return (lambda request: heap.size_of(request) in growth) if growth else None
 
 
+def _judged(stacks: Collection[list[Call]], now: Mapping[int, int], before: Mapping[int, int]) -> list[list[Call]]:
+    """Return the calls of each stack, judged: doubtful ones tell only of sizes that the heap has more blocks of, and
+    that nothing else explains."""
+    members = [judged(calls) for calls in stacks]
+    explained = {call.size for calls in filter(_keeps, members) for call in calls if call.is_alive}
+    doubted = {call.size for calls in stacks for call in calls if call.is_doubtful} - explained
+    trusted = {size for size in doubted if now.get(size, 0) - before.get(size, 0) > _NEGLIGIBLE}
+    return [judged(calls, trusted) for calls in stacks] if trusted else members
+
+
 def _by_stack(samples: Sequence[Sample], began: Heap, heap: Heap | None) -> Collection[list[Call]]:
     """Return the calls by function and stack."""
     after: dict[int, int] = {}
@@ -102,7 +114,9 @@ def _by_stack(samples: Sequence[Sample], began: Heap, heap: Heap | None) -> Coll
         is_alive = is_alive and heap is not None and heap.may_be_made_for(each.address, each.size)
         seen = distance if distance is not None and distance <= each.followed else None
         frames = tuple((caller.library, caller.name, caller.place) for caller in each.stack)
-        members.setdefault((each.function, frames), []).append(Call(each, size, is_alive, seen))
+        members.setdefault((each.function, frames), []).append(
+            Call(each, size, is_alive, seen, is_doubtful=is_alive and each.is_rewritten)
+        )
     return members.values()
 
 
@@ -112,19 +126,21 @@ def _group(calls: Sequence[Call], growth: Mapping[int, float], is_known: bool) -
     sizes = [call.size for call in calls]
     alive = [call for call in calls if call.is_alive]
     weight = _weight(calls)
-    is_growth_known = is_known and (_keeps(calls) or not alive)
+    told = sum(call.is_judged for call in calls)
+    is_growth_known = is_known and told > 0 and (_keeps(calls) or not alive)
     return StackGroup(
         stack=calls[0].sample.stack,
         function=calls[0].sample.function,
         sizes=(min(sizes), max(sizes)),
         calls=len(calls),
-        judged=sum(call.is_judged for call in calls),
+        judged=told,
         alive=len(alive) if is_known else None,
         alive_bytes=sum(call.size for call in alive) if is_known else None,
         example=alive[-1].sample.address if alive else None,
         grown=round(weight * sum(growth[call.size] for call in alive)) if is_growth_known else None,
         grown_bytes=round(weight * sum(growth[call.size] * call.size for call in alive)) if is_growth_known else None,
         alive_sizes=frozenset(call.size for call in alive) if is_growth_known else frozenset(),
+        doubtful=sum(call.is_doubtful for call in calls),
     )
 
 

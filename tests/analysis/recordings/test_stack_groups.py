@@ -119,3 +119,19 @@ def test_growth_is_shared_by_the_calls_of_each_stack_not_by_how_many_could_be_ju
     groups, _ = grouped(samples, set(kept))
     assert (groups["halves"].alive, groups["halves"].judged) == (30, 60)
     assert (groups["keeps"].grown, groups["halves"].grown) == (100, 50)
+
+
+def test_a_block_whose_words_are_all_new_is_not_counted_beside_one_that_is_the_same():
+    kept = [0x1000 * place for place in range(1, 101)]
+    samples = [sample("throws", mem, is_rewritten=True) for mem in kept[:9]]
+    groups, unexplained = grouped([*samples, *(sample("keeps", mem) for mem in kept[9:12])], kept)
+    assert (groups["throws"].judged, groups["throws"].alive, groups["throws"].doubtful) == (0, 0, 9)
+    assert (groups["throws"].grown, groups["keeps"].grown) == (None, 100)
+    assert not unexplained
+
+
+def test_buffers_that_are_rewritten_explain_the_growth_that_nothing_else_explains():
+    kept = [0x1000 * place for place in range(1, 101)]
+    groups, unexplained = grouped([sample("buffers", mem, is_rewritten=True) for mem in kept[:9]], kept)
+    assert (groups["buffers"].alive, groups["buffers"].grown, groups["buffers"].doubtful) == (9, 100, 0)
+    assert not unexplained
