@@ -61,6 +61,10 @@ def words_of(state: TypingState, edges: Numbers) -> TypedWords:
         types, inside = np.where(inner >= 0, inner, types), np.where(inner >= 0, within, inside)
         is_array, whole = is_array & (inner < 0), whole & (inner < 0)
     slot, code = slots_at(state, types, inside, is_array, whole)
+    # What malloc gave more than the array's elements need.
+    size, room = state.layouts.size[state.layouts.local(types)], state.room[source] - state.part[source]
+    behind = is_array & (room >= size) & (inside >= room - room % np.maximum(size, 1))
+    slot[behind], code[behind] = NO_SLOT, np.where(whole[behind], PADDING, BYTES)
     many = state.layouts.many[slot] if len(state.layouts.many) else np.zeros(len(slot), np.bool_)
     return TypedWords(
         graph.target[edges],
