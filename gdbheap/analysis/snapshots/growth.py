@@ -105,7 +105,8 @@ def _sums(snapshot: Snapshot) -> dict[str, tuple[int, int]]:
 
 def _most_of(snapshot: Snapshot, came: NDArray[np.bool_]) -> dict[str, tuple[str, int]]:
     """Return for each holder the kind of block with the most bytes among those that came, and how many there are: of
-    those that have a type, where there are such."""
+    those that have a type, where there are such. One block (an array that was made anew, as a rule) comes behind the
+    kinds of which several came, unless it is most of all."""
     assert snapshot.holder is not None
     kinds = len(snapshot.names)
     pairs, which, counts = np.unique(
@@ -114,7 +115,9 @@ def _most_of(snapshot: Snapshot, came: NDArray[np.bool_]) -> dict[str, tuple[str
     sums = np.bincount(which.reshape(-1), snapshot.size[came].astype(np.float64), len(pairs))
     found: dict[str, tuple[str, int]] = {}
     rank = np.array([_rank(name) for name in snapshot.names], np.int8)[pairs % kinds]
-    for index in np.lexsort((-sums, rank)).tolist():
+    whole = np.bincount(pairs // kinds, sums)[pairs // kinds]
+    alone = (counts == 1) & (2 * sums < whole)
+    for index in np.lexsort((-sums, rank, alone)).tolist():
         holder, kind = divmod(int(pairs[index]), kinds)
         found.setdefault(snapshot.holders[holder], (snapshot.names[kind], int(counts[index])))
     return found

@@ -229,6 +229,18 @@ def test_a_row_has_an_example_that_came_and_its_holder_and_how_much_that_one_gre
     assert holder_growth(before, after, new) == [HolderGrowth("queue", 64, 2, "A", 2)]
 
 
+def test_one_array_that_was_made_anew_says_less_of_a_holder_than_what_came_with_it():
+    """Unless it is most of what came."""
+    queue = {0x100 * n: (96, "char[]", "queue") for n in range(1, 11)}
+    jobs = {0x10000 * n: (64, "Job", "jobs") for n in range(1, 4)}
+    after = held_snapshot(
+        {**queue, 0x90000: (900, "Job[]", "queue"), **jobs, 0xA0000: (4000, "Job[]", "jobs"), 0xB0000: (32, "A", "one")}
+    )
+    before = held_snapshot({0x90: (32, "B", "queue")})
+    grown = {each.holder: (each.what, each.count) for each in holder_growth(before, after, came(before, after))}
+    assert grown == {"queue": ("char[]", 10), "jobs": ("Job[]", 1), "one": ("A", 1)}
+
+
 def test_a_snapshot_without_holders_has_examples_alone():
     after = snapshot({0x10: (32, "A")})
     assert examples(after, np.ones(1, np.bool_)) == {("A", 32): Example(0x10, None, "")}
