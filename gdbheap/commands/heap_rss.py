@@ -62,11 +62,13 @@ class _Row:
     in_core: int | Absent | None = field(metadata=column("bytes", shown=False, heading="in the core"))
 
 
+# For what runs on.
+_LATER = Next("heap snapshot before", "for heap diff before, later: what grows")
 _NEXT = {
     MemoryVerdict.LIVE: (
         Next("heap retained", "who holds it"),
         Next("heap leaks", "what nobody holds"),
-        Next("heap snapshot before", "for heap diff before, later: what grows"),
+        _LATER,
     ),
     MemoryVerdict.FRAGMENTATION: (
         Next("heap map", "where the live blocks lie between the free ones"),
@@ -130,7 +132,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             faults_section(view.faults if view is not None else ()),
         ),
         notes=(*(said_all(view.notes) if view is not None else ()), *notes),
-        next=_NEXT.get(seen.verdict, ()),
+        next=tuple(each for each in _NEXT.get(seen.verdict, ()) if stored is None or each is not _LATER),
     )
     drawn = list(zip((part.name for part in parts), sizes))
     return with_svg(report, arguments, lambda: residency_svg(drawn, stored is not None))

@@ -56,6 +56,14 @@ def test_the_verdict_names_the_reason_the_parts_add_up_to_the_kernels_count_and_
     assert (before["culprits"] is not None) == (mode in ("RETENTION", "SMALL", "FRAGMENTATION"))
 
 
+def test_malloc_trim_returns_what_was_said_of_all_threads_arenas_and_of_holes_of_every_kind():
+    """By the kernel's count."""
+    answers = ask([str(build("trimmed"))], ("heap rss",), get_there=("break inspected", "run"), then=("continue",))
+    returned = int(re.search(r"^returned (\d+)$", answers.text, re.MULTILINE)[1])
+    assert returned > 4 << 20
+    assert abs(answers["heap rss"]["totals"]["trimmable"] - returned) <= 4 * PAGE
+
+
 @pytest.mark.parametrize("mode", ["MAIN_KEPT", "RETENTION"])
 def test_a_trim_threshold_returns_what_was_said(mode, tmp_path):
     before, after = before_and_after_trim(mode, tmp_path, "-DBY_THRESHOLD")
@@ -157,6 +165,8 @@ def test_a_core_tells_no_residency_and_is_judged_by_what_was_written(tmp_path):
     answers = ask([program, str(core)], ("heap rss",))
     totals = answers["heap rss"]["totals"]
     assert (totals["verdict"], totals["resident"], totals["kernel_rss"]) == ("live_growth", None, None)
+    # (A core does not grow.)
+    assert answers["heap rss"]["next"] == ["heap retained", "heap leaks"]
     rows = {row["part"]: row for row in answers["heap rss"]["rows"]}
     assert rows["in_use"]["resident"] is None
     assert rows["in_use"]["size"] > 48 << 20
