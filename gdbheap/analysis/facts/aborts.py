@@ -246,7 +246,7 @@ class ReturnsLeft(Fact):
 
 @dataclass(frozen=True)
 class GivenNoBlock(Fact):
-    """`function` was given a pointer that malloc did not return; `pointer` None: its value is not known, or told
+    """`function` was given a pointer that is the start of no block; `pointer` None: its value is not known, or told
     elsewhere; `what` it is instead (None: told elsewhere). `perhaps`: the pointer only fits."""
 
     kind = "given_no_block"

@@ -64,7 +64,8 @@ class InsideFreeChunk(Fact):
 @dataclass(frozen=True)
 class InsideBlock(Fact):
     """It points `offset` bytes into a block of `usable` bytes, or into its header (negative). `is_free`: that has been
-    freed, and is at `place` of a list."""
+    freed, and is at `place` of a list. `header` is the word in front of the pointer where that is a size that a block
+    may have had which began there before (0: it is none)."""
 
     kind = "inside_block"
     offset: int
@@ -72,6 +73,7 @@ class InsideBlock(Fact):
     usable: int
     is_free: bool
     place: str
+    header: Hex
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from gdbheap.analysis.invariants.check_parameters import check_parameters
 from gdbheap.analysis.invariants.check_tcache import check_tcaches
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
+from gdbheap.analysis.invariants.free_sizes import wrong_free_sizes
 from gdbheap.analysis.invariants.reader_faults import told_by_the_reader
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA
 from gdbheap.glibc.heap_view import HeapView
@@ -60,7 +61,8 @@ class Violations:
 def find_violations(process: Process, view: HeapView) -> Violations:
     """Check every invariant: what takes long, and is the same for everybody who asks at this stop."""
     heap = CheckedHeap(process, view)
-    findings: dict[tuple[int, str], Finding] = {}
+    sizes = tuple(wrong_free_sizes(heap))
+    findings = {(each.finding.where, each.finding.field): each.finding for each in sizes}
     for each in (
         *told_by_the_reader(heap),
         *check_arenas(heap),
@@ -71,7 +73,8 @@ def find_violations(process: Process, view: HeapView) -> Violations:
         *check_tcaches(heap),
         *check_chunks(heap),
     ):
-        findings.setdefault((each.where, each.field), each)
+        if not any(size.explains(each) for size in sizes):
+            findings.setdefault((each.where, each.field), each)
     ordered = sorted(_with_what_lists_wrote(heap, findings.values()), key=lambda each: each.where)
     return Violations(tuple(ordered), tuple(_checked(process, view)))
 

@@ -18,7 +18,7 @@ from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.mappings.address_facts import part_at
 from gdbheap.analysis.mappings.annotate import annotate
 from gdbheap.errors import MemoryFault
-from gdbheap.glibc.chunk_table import Chunk, State
+from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, Chunk, State
 from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import owner_name, place_of
@@ -49,7 +49,7 @@ class PassedPointer:
 
     @property
     def is_no_block(self) -> bool:
-        """Whether malloc never returned it."""
+        """Whether it is the start of no block."""
         return self.kind in ("inside", "foreign")
 
 
@@ -75,8 +75,21 @@ def what_was_passed(heap: CheckedHeap, pointer: int, symbol_at: SymbolAt) -> Pas
         return PassedPointer("merged", InsideFreeChunk(offset, chunk.address, chunk.size, _list(heap, chunk)))
     if offset:
         place = _list(heap, chunk) if chunk.state.is_free else ""
-        return PassedPointer("inside", InsideBlock(offset, mem, usable, chunk.state.is_free, place))
+        left = _size_left_before(heap, pointer, chunk.arena)
+        return PassedPointer("inside", InsideBlock(offset, mem, usable, chunk.state.is_free, place, left))
     return PassedPointer("block", BlockInUse(usable))
+
+
+def _size_left_before(heap: CheckedHeap, pointer: int, arena: int) -> int:
+    """Return the word in front of a pointer into a block where it may be what is left of the header of a block that
+    began there, was freed, merged with its neighbours and handed out again as a part of this one; else 0."""
+    try:
+        raw = heap.words.read(pointer - heap.layout.pointer_size)
+    except MemoryFault:
+        return 0
+    size, most = raw & ~FLAG_MASK, max((each.system_mem for each in heap.view.arenas if each.index == arena), default=0)
+    fits = heap.layout.min_size <= size <= most and size % heap.layout.alignment == 0 and not raw & IS_MMAPPED
+    return raw if fits else 0
 
 
 def _cookie(heap: CheckedHeap, chunk: Chunk, offset: int) -> tuple[str, int]:

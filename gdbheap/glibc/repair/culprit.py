@@ -42,7 +42,7 @@ def blame(memory: Memory, layout: Layout, walk: Walk, resumed: int) -> tuple[Wal
     while len(nodes) > 1 and resumed - nodes[0] > _SEARCHED:
         del nodes[0], raws[0]
         first += 1
-    missed = _headers_leading_to(memory, layout, nodes[0], resumed)
+    missed = headers_leading_to(memory, layout, nodes[0], resumed)
     for index in range(len(nodes) - 1):
         inside = missed[np.searchsorted(missed, nodes[index] + 1) : np.searchsorted(missed, nodes[index + 1])]
         if len(inside):
@@ -50,7 +50,7 @@ def blame(memory: Memory, layout: Layout, walk: Walk, resumed: int) -> tuple[Wal
     return walk, resumed
 
 
-def _headers_leading_to(memory: Memory, layout: Layout, start: int, goal: int) -> NDArray[np.int64]:
+def headers_leading_to(memory: Memory, layout: Layout, start: int, goal: int) -> NDArray[np.int64]:
     """Return, ascending, the places in [start, goal) from where plausible sizes lead exactly to `goal`."""
     word_type = np.dtype(f"u{layout.pointer_size}")
     reached = {goal}

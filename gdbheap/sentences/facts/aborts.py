@@ -40,6 +40,7 @@ from gdbheap.analysis.facts.aborts import (
     WasPassed,
     WrongPointerUnknown,
 )
+from gdbheap.analysis.facts.passed import InsideBlock
 from gdbheap.sentences.abort_texts import condition, implied
 from gdbheap.sentences.facts.phrases import Phrases, Template
 from gdbheap.sentences.facts.places import chunk
@@ -138,7 +139,9 @@ def _given(fact: GivenNoBlock) -> str:
     perhaps = "perhaps " if fact.perhaps else ""
     given = f"{fact.function} was given a" if fact.function else f"{perhaps}a"
     what = "" if fact.what is None else ": {what}" if fact.pointer is None else ": {pointer} {what}"
-    return f"{given} pointer that malloc did not return{what}"
+    # (A block may have begun there, before malloc handed out the one around it.)
+    which = "is the start of no block" if isinstance(fact.what, InsideBlock) else "malloc did not return"
+    return f"{given} pointer that {which}{what}"
 
 
 def _chunk(fact: ChunkThatFailed) -> str:

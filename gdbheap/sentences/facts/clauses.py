@@ -277,6 +277,9 @@ CLAUSES = {
     ),
     "size_of_the_free_chunk": "the free chunk at {address} has that size",
     "such_top_ends_page": "such that top ends at a page",
+    "the_free_chunk_ends_at": (
+        "it is free, and ends at {end}: the word there says {size:#x} too, and that the chunk before it is free"
+    ),
     "those_have_all_bytes_mmapped_mem": "those that are there have all the bytes of mmapped_mem",
     "threads_have_their_thread_arena": "{least} threads have it as their thread_arena",
     "top_does_not_end_somebody_else": "top does not end there: other code has moved the break down",

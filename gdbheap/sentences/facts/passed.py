@@ -74,7 +74,10 @@ def _inside(fact: InsideBlock) -> str:
         return f"points into the header of the {block}, {-fact.offset:#x} bytes before its start"
     if fact.is_free:
         block = f"freed block {fact.mem:#x}, in {_list(fact.place)}"
-    return f"points {fact.offset:#x} bytes into the {block}, not to its start"
+    before = ""
+    if fact.header:
+        before = f"; {fact.header:#x} in front of it may be left of a block that began there and was freed before"
+    return f"points {fact.offset:#x} bytes into the {block}, not to its start{before}"
 
 
 def _list(place: str) -> str:
