@@ -46,10 +46,21 @@ def wrong_free_sizes(heap: CheckedHeap) -> Iterator[WrongSize]:
     doubtful = heap.prev_sizes_behind(rows) != heap.table.size[rows]
     doubtful |= heap.gap[np.minimum(rows + 1, len(heap.table) - 1)]
     for row in rows[doubtful][:MOST_FINDINGS].tolist():
+        if not _is_believed(heap, row):
+            continue  # told by the reader, who knows where the chunks go on
         end = _end_behind(heap, row) or _end_inside(heap, row)
         if end is not None:
             until = max(end, int(heap.table.address[row] + heap.table.size[row]))
             yield WrongSize(_finding(heap, row, end), until)
+
+
+def _is_believed(heap: CheckedHeap, row: int) -> bool:
+    """Whether the chunk's size in the table is the one in its header."""
+    try:
+        raw = heap.words.read(int(heap.table.address[row]) + heap.layout.pointer_size)
+    except MemoryFault:
+        return False
+    return raw & ~FLAG_MASK == int(heap.table.size[row])
 
 
 def _end_behind(heap: CheckedHeap, row: int) -> int | None:
@@ -76,7 +87,8 @@ def _end_inside(heap: CheckedHeap, row: int) -> int | None:
     inside = headers_leading_to(heap.process.memory, heap.layout, begin, start + size).tolist()
     ends = [each for each in inside if _ends(heap, start, each)]
     listed = any(heap.view.place_of(each) is not None for each in inside)
-    return ends[0] if ends and (behind_is_used or listed) else None
+    # (Where it was merged of several, the ends of those are still there: the last is its own.)
+    return ends[-1] if ends and (behind_is_used or listed) else None
 
 
 def _ends(heap: CheckedHeap, start: int, end: int) -> bool:
@@ -95,7 +107,7 @@ def _finding(heap: CheckedHeap, row: int, end: int) -> Finding:
     if heap.table.state[row] == State.UNSORTED:
         message = heap.texts.choose("malloc(): mismatching next->prev_size (unsorted)", otherwise=message)
         call = clause("next_malloc_sorts_unsorted_bin")
-    good = exactly(end - address | held & FLAG_MASK)
+    good = exactly(end - address | PREV_INUSE)
     why = clause("the_free_chunk_ends_at", end=Address(end), size=end - address)
     field = WrongField("size", address + heap.layout.pointer_size, held)
     return Violation(Invariant.PREV_SIZE, message, good, call, why).at(address, field, int(heap.table.arena[row]))
