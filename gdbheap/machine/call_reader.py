@@ -82,10 +82,21 @@ class CodeCallReader:
         return CallResult(symbol.name if symbol is not None else "", code[made[0]][0], arguments, found[1])
 
     def calls_another(self, frame: StackFrame) -> bool:
-        """Whether the frame's call goes straight to a function that is none of the callees, by its bytes alone."""
+        """Whether the frame's call goes to a function that is none of the callees, by its bytes alone or by what it
+        went through."""
         target = self.form.direct_call(self.process, frame.program_counter)
-        symbol = None if target is None else self.symbol_at(self.form.behind_stub(self.process, target))
+        found = self._went_to(frame) if target is None else self.form.behind_stub(self.process, target)
+        symbol = None if found is None else self.symbol_at(found)
         return symbol is not None and self.callees.match(symbol.name) is None
+
+    def _went_to(self, frame: StackFrame) -> int | None:
+        """Return where the frame's indirect call went, None where its code does not tell."""
+        code = self._code(frame)
+        at = self._before(code, frame.program_counter)
+        if at is None or not at[1].is_call:
+            return None
+        place = self._place(code, at, self._known(frame, True), _nobody)
+        return self._target(place) if place.registers.is_sure else None
 
     def _at_top_of_stack(self, frame: StackFrame) -> int | None:
         """Return what is where i386 passes the first argument. The place belongs to the function that was called: it
@@ -108,12 +119,12 @@ class CodeCallReader:
         registers, transfer = self.form.follow(code, at[0]), at[1]
         known = self._known(frame, transfer.is_call)
         wanted = ("unknown", ENTRY, name)
-        found = Evaluation(registers, known, self.process.memory, _nobody).of(wanted)
+        found = self._evaluation(registers, known, _nobody).of(wanted)
         handed_on = [each for each in self.form.arguments if _begins_with(registers[each], wanted)]
         for each in handed_on if found is None and registers.is_sure and len(frames) > 1 else ():
             held = self._received(frames[:-1], each)
             if held is not None and self._calls(transfer, frames[-2]):
-                return Evaluation(registers, {each: held}, self.process.memory, _nobody).of(wanted)
+                return self._evaluation(registers, {each: held}, _nobody).of(wanted)
         return found if registers.is_sure else None
 
     def _calls(self, transfer: Transfer, frame: StackFrame) -> bool:
@@ -209,7 +220,12 @@ class CodeCallReader:
         outer: Callable[[str], int | None],
     ) -> _Place:
         registers = self.form.follow(code, at[0])
-        return _Place(at[1], registers, known, Evaluation(registers, known, self.process.memory, outer))
+        return _Place(at[1], registers, known, self._evaluation(registers, known, outer))
+
+    def _evaluation(
+        self, registers: Registers, known: Mapping[str, int], outer: Callable[[str], int | None]
+    ) -> Evaluation:
+        return Evaluation(registers, known, self.process.memory, outer, self.form.stack_pointer)
 
     def _behind(self, code: CodeLines, place: object) -> int:
         """Return the address of the instruction behind the one at the place."""

@@ -20,6 +20,8 @@ Value = tuple[Union[str, int, "Value"], ...]
 # The place of what registers held when the function was called.
 ENTRY = -1
 _MOST_DEPTH = 64
+# So far below the stack pointer may be what a frame has given back.
+_MOST_GIVEN_BACK = 1 << 20
 # A value of more parts is of no use to anybody.
 _MOST_PARTS = 200
 
@@ -28,8 +30,9 @@ _MOST_PARTS = 200
 class Registers:
     """What each register holds at some place in the code, by its 64-bit name; `word` is 4 for 32-bit code. `lost`
     are the loads whose memory has been written since; `stored` is what words of memory hold that was written
-    there, by the address. `is_sure` is False where a jump may lead to anywhere in the code, so that other ways to
-    the place are not known. `compared` are the size and the values of the comparison that the flags tell of."""
+    there, by the address; `fresh` are those that nothing can have changed since. `is_sure` is False where a jump may
+    lead to anywhere in the code, so that other ways to the place are not known. `compared` are the size and the
+    values of the comparison that the flags tell of."""
 
     word: int = 8
     at: int = ENTRY
@@ -37,6 +40,7 @@ class Registers:
     loads: dict[int, tuple[Value, int, int]] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     stored: dict[tuple[Value, int], Value] = field(default_factory=dict)
+    fresh: set[tuple[Value, int]] = field(default_factory=set)
     is_sure: bool = True
     compared: tuple[int, Value, Value] | None = None
     dropped: int = 0
@@ -52,10 +56,12 @@ class Registers:
 
     def forget(self, at: int) -> None:
         """Other code may have come to this place: nothing is known any more."""
-        self.at, self.values, self.stored, self.compared = at, {}, {}, None
+        self.at, self.values, self.stored, self.fresh, self.compared = at, {}, {}, set(), None
 
     def load(self, address: Value, size: int) -> Value:
         """Return what is in memory there, now."""
+        if size == self.word and _split(address) in self.fresh:
+            return self.stored[_split(address)]
         serial = len(self.loads)
         base, displacement = _split(address)
         self.loads[serial] = base, displacement, size
@@ -63,7 +69,7 @@ class Registers:
 
     def forget_memory(self) -> None:
         """Memory is written, nobody knows where."""
-        self.stored = {}
+        self.stored, self.fresh = {}, set()
         self.lost.update(self.loads)
 
     def held_at(self, address: Value) -> Value | None:
@@ -77,8 +83,10 @@ class Registers:
         for other, start in list(self.stored):
             if other == base and start < displacement + size and displacement < start + self.word:
                 del self.stored[other, start]
+        self.fresh = {each for each in self.fresh if each[0] == base and each in self.stored}
         if value is not None and size == self.word:
             self.stored[base, displacement] = value
+            self.fresh.add((base, displacement))
         for serial, (other, start, length) in self.loads.items():
             if other == base and start < displacement + size and displacement < start + length:
                 self.lost.add(serial)
@@ -135,16 +143,23 @@ def _split(value: Value) -> tuple[Value, int]:
 
 class Evaluation:
     """Values as numbers, from what the `known` registers hold at the same place and from memory as it is now.
-    `outer` tells what a register held at the function's start, None where that is not known."""
+    `outer` tells what a register held at the function's start, None where that is not known. What lies below the
+    stack pointer, whose register is `stack`, has been given back: others have written there since."""
 
     def __init__(
-        self, registers: Registers, known: Mapping[str, int], memory: Bytes, outer: Callable[[str], int | None]
+        self,
+        registers: Registers,
+        known: Mapping[str, int],
+        memory: Bytes,
+        outer: Callable[[str], int | None],
+        stack: str,
     ) -> None:
         self._registers, self._memory, self._outer = registers, memory, outer
         self._mask = (1 << 8 * registers.word) - 1
         self._solved: dict[Value, int] = {}
         for name, held in known.items():
             self._solve(registers[name], held)
+        self._bottom = self.of(registers[stack]) or 0
         for (base, displacement), value in registers.stored.items():
             at = self._solved.get(base)
             held_there = None if at is None else self._loaded(at + displacement & self._mask, registers.word)
@@ -212,6 +227,8 @@ class Evaluation:
         return low if kind == "low" or low < 1 << 31 else low | 0xFFFF_FFFF_0000_0000
 
     def _loaded(self, address: int, size: int) -> int | None:
+        if self._bottom - _MOST_GIVEN_BACK <= address < self._bottom:
+            return None
         try:
             return int.from_bytes(self._memory.read(address, size), "little")
         except (MemoryFault, OverflowError):

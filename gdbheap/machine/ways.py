@@ -49,6 +49,7 @@ class Ways:
             self.forget(place)
             return
         here, self._partings = self._registers, merged.partings
+        here.fresh.clear()
         here.at, here.values, here.stored, here.compared = (
             merged.at,
             dict(merged.values),

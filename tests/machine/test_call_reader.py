@@ -74,7 +74,15 @@ CALL = f"call   {FREE:#x} <free>"
 KNOWN = {
     "a register": (["mov %rbx,%rdi", CALL], {"rbx": POINTER}),
     "two loads, as -O0 has them": (
-        ["push %rbp", "mov %rsp,%rbp", "mov -0x8(%rbp),%rax", "mov 0x8(%rax),%rax", "mov %rax,%rdi", CALL],
+        [
+            "push %rbp",
+            "mov %rsp,%rbp",
+            "sub $0x10,%rsp",
+            "mov -0x8(%rbp),%rax",
+            "mov 0x8(%rax),%rax",
+            "mov %rax,%rdi",
+            CALL,
+        ],
         {"rbp": STACK + 0x10},
     ),
     "a member of what is kept elsewhere": (["push %rbx", "mov %rdi,%rbx", "mov 0x8(%rdi),%rdi", CALL], {"rbx": STRUCT}),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.facts.control import (
     ByCall,
+    ByJumpOrReturn,
     ByReturn,
     ByRunningOn,
     ByTailCall,
@@ -67,6 +68,11 @@ def came_by(crash: CrashContext) -> Arrival:
         returned is None or _calls(crash, counter) or (counter < NULL_ZONE and call.destination is not None)
     ):
         return _called(crash, call)
+    if returned is not None and call.flow == CALL:
+        # The return address of a call is at the stack pointer: a function that left by a jump leaves it there, and
+        # what it jumped to may have been its own variable, just below.
+        evidence = (*_return_address(crash), returned)
+        return Arrival(ByJumpOrReturn(), evidence, ("up", f"x/16gx {pointer - 64:#x}"))
     if returned is not None:
         value = crash.stop.thread.registers.get(crash.process.machine.return_register)
         return Arrival(ByReturn(), (returned,), (f"x/16gx {pointer - 64:#x}",), by_return=True, value=value)
@@ -86,16 +92,22 @@ def _by_return(crash: CrashContext) -> Fact | None:
 
 
 def _called(crash: CrashContext, call: Instruction) -> Arrival:
-    counter, pushed = crash.stop.thread.program_counter, return_address(crash.process, crash.stop.thread)
-    where = crash.symbol_at(pushed - 1) if pushed else None
-    register = crash.process.machine.return_register
-    evidence: list[Fact] = [ReturnsTo(pushed, where, register), TheCall(crash.stop.caller_instruction)]
+    counter = crash.stop.thread.program_counter
+    evidence = [*_return_address(crash)]
     callee = call.destination
     if callee is not None and callee != counter:
         how = ByTailCall(callee, crash.symbol_at(callee))
         return Arrival(how, (*evidence, CallLeadsElsewhere()), (f"x/16i {callee:#x}", "up"))
     evidence += [*_slot(crash, counter), *crash.expressions(counter, counter)]
     return Arrival(ByCall(), tuple(evidence), ("up", "info locals"))
+
+
+def _return_address(crash: CrashContext) -> tuple[Fact, ...]:
+    """Return where the last call would return to, and that call."""
+    pushed = return_address(crash.process, crash.stop.thread)
+    where = crash.symbol_at(pushed - 1) if pushed else None
+    told = ReturnsTo(pushed, where, crash.process.machine.return_register)
+    return told, TheCall(crash.stop.caller_instruction)
 
 
 def the_call(crash: CrashContext, registers: Mapping[str, int]) -> Instruction:

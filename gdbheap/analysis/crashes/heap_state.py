@@ -29,7 +29,7 @@ from gdbheap.analysis.facts.heap import (
 )
 from gdbheap.analysis.facts.stop import Holds
 from gdbheap.analysis.pointers.search import Values, find_words
-from gdbheap.glibc.chunk_table import Chunk, State
+from gdbheap.glibc.chunk_table import PREV_INUSE, Chunk, State
 from gdbheap.machine.instruction import MemoryOperand
 from gdbheap.process.fact import Fact
 from gdbheap.process.signal_info import OF_ACCESSES, SIGBUS, SIGILL, SIGSEGV
@@ -144,7 +144,9 @@ def _origin(crash: CrashContext, value: int, chunk: Chunk, bases: set[int]) -> i
     where none is."""
     assert crash.heap is not None
     # The header of the next chunk too: an index past the end reads it.
-    start, end = max(value - 64, chunk.address), min(value + 256, chunk.end + crash.heap.layout.header)
+    # (In front of its size is the end of the block before, if that is in use.)
+    begin = chunk.address + (crash.pointer_size if chunk.flags & PREV_INUSE else 0)
+    start, end = max(value - 64, begin), min(value + 256, chunk.end + crash.heap.layout.header)
     mem = chunk.address + crash.heap.layout.header
     for at in range(start - start % crash.pointer_size, end, crash.pointer_size):
         found = crash.word_at(at)

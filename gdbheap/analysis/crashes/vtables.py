@@ -57,6 +57,9 @@ def _possible_objects(crash: CrashContext) -> Iterator[tuple[int, str]]:
     counter = crash.stop.thread.program_counter
     jumped = crash.is_fetch
     is_call = crash.instruction.flow in (CALL, JUMP) or _next_is_call(crash)
+    # What the source reads through a pointer of its own is a member, though the fill in it is the table's too.
+    named = {each.value for each in crash.stop.expressions}
+    is_slot = all(each.size == crash.pointer_size and each.base_value not in named for each in crash.instruction.memory)
     for name, value, has_table in _pointers(crash):
         if not value or value % crash.pointer_size or crash.vma(value) is None:
             continue
@@ -66,7 +69,7 @@ def _possible_objects(crash: CrashContext) -> Iterator[tuple[int, str]]:
         # The table pointer is what the died load or call went through (with the slot's offset, where that is added
         # first), or its slot held what was jumped to.
         through = first in bases if not has_table else any(0 <= base - first < _LARGEST_TABLE for base in bases)
-        if (through and (is_call or has_table)) or (jumped and _is_slot_of(crash, first, counter)):
+        if (through and (is_call or (has_table and is_slot))) or (jumped and _is_slot_of(crash, first, counter)):
             yield value, name
 
 

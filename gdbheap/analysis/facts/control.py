@@ -55,6 +55,13 @@ class ByRunningOn(Fact):
 
 
 @dataclass(frozen=True)
+class ByJumpOrReturn(Fact):
+    """By a jump (a tail call) of a function that was called, or by a return to an address that was overwritten."""
+
+    kind = "by_jump_or_return"
+
+
+@dataclass(frozen=True)
 class NotKnownHow(Fact):
     """Nothing tells."""
 

@@ -73,12 +73,17 @@ def with_passed(source: CallSource, lwp: int | None, frames: Sequence[Frame]) ->
     line = source.call_source(lwp, level)
     # Where the call went to a function that has left by a jump (a destructor), the line does not tell what that passed.
     is_told = by_code is not None or not reader.calls_another(frames[index])
+    pointers = frames[index].pointers if is_told else frozenset()
     passed = tuple(_passed(by_code, freed_expressions(line), value)) if is_told else ()
     if by_code is None and len(passed) == 1 and is_of_array(line, passed[0].expression):
         size = process.pointer_size
         passed += (Passed(passed[0].value - size, f"(char *)({passed[0].expression}) - {size}"),)
     result = None if by_code is not None else _result(reader.passed_result(frames, index))
-    return (*frames[:index], replace(frames[index], passed=passed, result=result), *frames[index + 1 :])
+    return (
+        *frames[:index],
+        replace(frames[index], passed=passed, result=result, pointers=pointers),
+        *frames[index + 1 :],
+    )
 
 
 def _result(found: CallResult | None) -> PassedResult | None:

@@ -72,6 +72,8 @@ def _whole(name: str) -> str:
 def _step(registers: Registers, place: int, text: str) -> None:
     mnemonic, *rest = text.split(None, 1)
     operands = split_operands(rest[0]) if rest else []
+    if mnemonic.startswith(("bl", "svc")):
+        registers.fresh.clear()
     if mnemonic.startswith("bl"):
         for name in _NAMES:
             if name not in _KEPT:

@@ -97,6 +97,7 @@ def _step(registers: Registers, place: int, text: str) -> None:
     named = _COMMENT.match(comment)
     relative = int(named[1], 16) if named is not None else None
     if mnemonic.startswith("call"):
+        registers.fresh.clear()
         for name in NAMES:
             if name not in _KEPT:
                 registers[name] = ("returned" if name == "rax" else "unknown", place, name)

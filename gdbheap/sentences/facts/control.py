@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gdbheap.analysis.facts.control import (
     ByCall,
+    ByJumpOrReturn,
     ByReturn,
     ByRunningOn,
     ByTailCall,
@@ -61,6 +62,7 @@ def how_it_came(fact: Fact) -> str:
     known = {
         ByCall: "by a call through a function pointer",
         ByReturn: "by a return to an overwritten address",
+        ByJumpOrReturn: "by a jump (a tail call), or by a return to an overwritten address",
         ByRunningOn: "by running on",
         NotKnownHow: "how is not known",
     }
@@ -117,6 +119,7 @@ PHRASES: Phrases = {
     InNamedMapping: _place,
     ByCall: how_it_came,
     ByTailCall: how_it_came,
+    ByJumpOrReturn: how_it_came,
     ByReturn: how_it_came,
     ByRunningOn: how_it_came,
     NotKnownHow: how_it_came,
