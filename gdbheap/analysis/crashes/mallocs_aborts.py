@@ -23,6 +23,7 @@ from gdbheap.analysis.facts.aborts import (
     PointerNotFound,
     WrongPointerUnknown,
 )
+from gdbheap.analysis.facts.passed import InsideBlock
 from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import judge
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -130,7 +131,11 @@ def _invalid_free(
     is_pointer = Topic.INVALID_POINTER in topic_of(died.message) and (told is None or foreign)
     if is_pointer or (foreign and Topic.INVALID_SIZE in topic_of(died.message)):
         facts = (PointerIs(died.pointer, told.fact),) if told is not None and died.pointer is not None else ()
+        if told is not None and told.is_freed_twice:
+            return
         found = GivenNoBlock("free", None, None)
+        if told is not None and isinstance(told.fact, InsideBlock):
+            found = GivenNoBlock("free", died.pointer, told.fact)
         evidence = (*facts, *where)
         yield Verdict(Cause.INVALID_FREE, sure, died.pointer, found, evidence, ("up", "info locals"))
 

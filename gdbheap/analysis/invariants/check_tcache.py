@@ -111,12 +111,15 @@ def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Fin
                 full - length, clause("free_slots_of_the_list", full=full, count=counted(length, "chunk"))
             )
         call = clause("malloc_size_takes_from_list_less")
+        is_short = held > length if name == "counts" else full is not None and held + length < full
+        held_by_list = "list_holds_or_was_cut" if is_short else "list_holds"
+        why = clause(held_by_list, list=list_name(each), count=counted(length, "chunk"))
         found = Violation(
             Invariant.TCACHE_COUNT,
             called("tcache_count_wrong"),
             expected,
             call,
-            clause("list_holds", list=list_name(each), count=counted(length, "chunk")),
+            why,
         ).at(tcache_address(heap, each.thread), WrongField(f"{name}[{each.index}]", where, held), thread=each.thread)
         yield replace(found, listed=_left_over_the_head(heap, each, struct))
     elif full is not None and length > full:

@@ -129,6 +129,9 @@ CLAUSES = {
     "link_one_list_only": "the link of one list only",
     "link_or_end": "the address of a free chunk{size}, or the list's end",
     "list_holds": "{list} holds {count}",
+    "list_holds_or_was_cut": (
+        "{list} holds {count}; else the count is right, and its head or a link in it was overwritten with 0"
+    ),
     "list_holds_chunk": "{list} holds a chunk at {chunk}",
     "list_leads_out_of_heaps": "{list} leads to {chunk}, which is in no heap",
     "malloc_free_size_no_tcache_bin": "a malloc or free of a size that has no tcache bin",
