@@ -6,18 +6,25 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gdbheap.errors import MemoryFault
 from gdbheap.glibc.addresses import Addresses
 from gdbheap.glibc.arena import read_heaps, read_ring
+from gdbheap.glibc.bins import Links, read_fastbins
+from gdbheap.glibc.chunk_table import ChunkTable, State
 from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.main_arena import first_chunk, walk_main
 from gdbheap.glibc.read_heap import arena_of, joined_table, read_lists, walk_heaps
 from gdbheap.glibc.repair.recovered_top import with_true_top
+from gdbheap.glibc.walk.free_lists import FreeLists
 from gdbheap.glibc.walk.walk import Walker
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.memory import ReadProgress
 from gdbheap.process.process import Process
+
+# Longer fastbins of other arenas are left to read_heap().
+_MOST_FAST = 1 << 12
 
 Spans = Sequence[tuple[int, int]]
 
@@ -28,8 +35,8 @@ def read_arena(
     """Return the chunks of the arena whose heap holds the address, with what free lists hold of them; the other arenas
     have no chunks there.
 
-    None where that is not plain, and only read_heap() can tell: the address is in no arena's heap, or anything that was
-    met is broken or was cut short.
+    None where that is not plain, and only read_heap() can tell: the address is in no arena's heap, anything that was
+    met is broken or was cut short, or another arena's list may hold the chunk there.
     """
     ring, faults = read_ring(process, layout)
     parameters = None
@@ -60,6 +67,9 @@ def read_arena(
     table = joined_table(layout, walked, [], here, faults)
     if faults or not any(start <= address < end for start, end in spans):
         return None
+    others = [(number, arena) for number, arena in enumerate(ring) if number != index]
+    if _is_listed_elsewhere(process, layout, others, table, address):
+        return None
     arenas = tuple(arena_of(number, value, value["top"], walked[number]) for number, value in enumerate(ring))
     return GlibcHeap(layout, arenas, table, tuple(bins), (), parameters)
 
@@ -76,6 +86,27 @@ def _arena_at(
             return index
     start = first_chunk(process, layout, ring[0], parameters)
     return 0 if start is not None and start <= address < start + ring[0]["system_mem"] else None
+
+
+def _is_listed_elsewhere(
+    process: Process, layout: Layout, others: Sequence[tuple[int, StructValue]], table: ChunkTable, address: int
+) -> bool:
+    """Whether a list of another arena may hold the chunk at the address, though no list of its own does: its links
+    are those of a list, or a fastbin leads to it (or is too long to tell)."""
+    row = table.row_at(address)
+    if row is None or table.state[row] != State.IN_USE:
+        return False
+    chunk = int(table.address[row])
+    try:
+        fd, bk = process.words.read_many(chunk + layout.header, 2).tolist()
+        back = process.words.read(fd + layout.header + layout.pointer_size), process.words.read(bk + layout.header)
+    except (MemoryFault, OverflowError):
+        back = 0, 0
+    if back == (chunk, chunk):
+        return True
+    links, no_columns = Links(process.words, layout, _MOST_FAST), FreeLists(layout, [])
+    fast = [each for number, arena in others for each in read_fastbins(links, arena, number, no_columns)]
+    return any(each.fault is not None or chunk in each.chunks for each in fast)
 
 
 def _within(each: Bin, spans: Spans) -> Bin:

@@ -10,6 +10,7 @@ from support.programs import build, running
 
 # Held against the heap as a whole: each arena by itself, with the state of each chunk and its place in a free list.
 _ARENAS = """python
+from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.read_arena import read_arena
 from gdbheap.inside_gdb.answering import TARGET
 whole, process, layout = TARGET.heap(), TARGET.process, TARGET.layout()
@@ -24,6 +25,31 @@ for arena in whole.arenas:
     assert [part.place_of(each) for each in free] == [whole.place_of(each) for each in free]
 assert read_arena(process, layout, 8) is None
 print("the arenas are the same")
+
+# A block of one arena's in a list of another's: nobody can tell from the one alone.
+import dataclasses
+class Overlaid:
+    def __init__(self, memory, words):
+        self.memory, self.words = memory, words
+    def read(self, address, size):
+        buffer = bytearray(size)
+        self.read_into(address, memoryview(buffer))
+        return bytes(buffer)
+    def read_into(self, address, buffer):
+        self.memory.read_into(address, buffer)
+        for at, word in self.words.items():
+            for index, byte in enumerate(word.to_bytes(8, "little")):
+                if 0 <= at + index - address < len(buffer):
+                    buffer[at + index - address] = byte
+used = (whole.table.state == State.IN_USE) & (whole.table.arena == 1) & (whole.table.size > 64)
+chunk = int(whole.table.address[used][3])
+first = next(each for each in whole.bins if each.kind in ("small", "large", "unsorted") and each.arena != 1).chunks[0]
+before = process.words.read(first + 24)
+links = {before + 16: chunk, chunk + 16: first, chunk + 24: before, first + 24: chunk}
+broken = dataclasses.replace(process, memory=Overlaid(process.memory, links))
+assert read_arena(process, layout, chunk + 16) is not None
+assert read_arena(broken, layout, chunk + 16) is None
+print("nor is a block in another's list")
 """
 
 
@@ -38,6 +64,7 @@ def answers(tmp_path_factory):
 
 def test_a_chunk_is_told_from_its_arena_alone(answers):
     assert "the arenas are the same" in answers.text
+    assert "nor is a block in another's list" in answers.text
     fields = {row["field"]: row for row in answers["heap chunk somebody"]["rows"]}
     assert fields["state"]["value"] == "in_use"
     assert "type" not in fields

@@ -112,8 +112,9 @@ def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Fin
             )
         call = clause("malloc_size_takes_from_list_less")
         is_short = held > length if name == "counts" else full is not None and held + length < full
-        held_by_list = "list_holds_or_was_cut" if is_short else "list_holds"
-        why = clause(held_by_list, list=list_name(each), count=counted(length, "chunk"))
+        why = clause("list_holds", list=list_name(each), count=counted(length, "chunk"))
+        if is_short:
+            why = clause("list_holds_or_was_cut", list=list_name(each), count=counted(length, "chunk"))
         found = Violation(
             Invariant.TCACHE_COUNT,
             called("tcache_count_wrong"),
