@@ -21,7 +21,7 @@ Value = tuple[Union[str, int, "Value"], ...]
 ENTRY = -1
 _MOST_DEPTH = 64
 # So far below the stack pointer may be what a frame has given back.
-_MOST_GIVEN_BACK = 1 << 20
+MOST_GIVEN_BACK = 1 << 20
 # A value of more parts is of no use to anybody.
 _MOST_PARTS = 200
 
@@ -227,7 +227,7 @@ class Evaluation:
         return low if kind == "low" or low < 1 << 31 else low | 0xFFFF_FFFF_0000_0000
 
     def _loaded(self, address: int, size: int) -> int | None:
-        if self._bottom - _MOST_GIVEN_BACK <= address < self._bottom:
+        if self._bottom - MOST_GIVEN_BACK <= address < self._bottom:
             return None
         try:
             return int.from_bytes(self._memory.read(address, size), "little")

@@ -22,6 +22,10 @@ VERDICTS = {
     "coroutine_in_bss": ("thread_stack_overflow", "certain"),
     "coroutine_in_thread": ("thread_stack_overflow", "certain"),
     "unmapped_by_hand": ("freed_mmapped_chunk", "possible"),
+    "given_back": ("malloc_abort", "certain"),
+    "jumped_to_null": ("jump_to_null", "certain"),
+    "text_as_pointer": ("non_canonical", "certain"),
+    "merged_since": ("malloc_abort", "certain"),
 }
 
 
@@ -85,3 +89,28 @@ def test_a_tag_is_told_with_the_block(told):
 def test_a_block_that_no_free_has_unmapped_is_none_that_realloc_moved(told):
     row = next(each for each in told["unmapped_by_hand"][1]["rows"] if each["verdict"] == "freed_mmapped_chunk")
     assert "realloc" not in str(row)
+
+
+def test_a_pointer_that_lay_in_a_frame_which_was_given_back_is_the_right_one_or_none(told):
+    pointer, fault = told["given_back"]
+    first = fault["rows"][0]["summary"]
+    assert (
+        f"a pointer that malloc did not return: {pointer:#x} lies outside every heap" in first or "not known" in first
+    )
+
+
+def test_a_jump_to_null_is_not_taken_for_a_return(told):
+    rows = told["jumped_to_null"][1]["rows"]
+    assert "by a jump (a tail call), or by a return to an overwritten address" in rows[0]["summary"]
+    assert "return_address_overwritten" not in [row["verdict"] for row in rows]
+
+
+def test_the_end_of_the_block_before_is_no_field_of_mallocs(told):
+    assert "chunk_metadata" not in [row["verdict"] for row in told["text_as_pointer"][1]["rows"]]
+
+
+def test_a_block_that_was_merged_before_its_second_free_may_be_one(told):
+    block, fault = told["merged_since"]
+    first = fault["rows"][0]["summary"]
+    assert f"a pointer that is the start of no block: {block:#x} points 0x510 bytes into the block " in first
+    assert "in front of it may be left of a block that began there and was freed before" in first

@@ -75,8 +75,8 @@ def _judged(crash: CrashContext, died: MallocAbort, sure: str, quoted: tuple[Fac
         found = AbortExplained(died.message, why)
         # What a handler's calls of malloc do to a heap looks like other faults.
         sure = sure if is_wrong or crash.interrupted is None else LIKELY
-    elif is_wrong and died.is_sound:
-        found = WrongPointerUnknown(died.message)
+    elif is_wrong and (died.is_sound or heap is None):
+        found = WrongPointerUnknown(died.message, died.is_sound)
     facts = (*quoted, *_facts(died, why is not None or is_handlers, is_wrong and died.is_sound))
     yield Verdict(Cause.MALLOC_ABORT, sure, died.chunk, found, facts, _commands(crash, heap, died, told))
     yield from reentered_before(crash, why is not None or is_wrong)

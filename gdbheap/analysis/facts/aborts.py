@@ -107,10 +107,12 @@ class AbortExplained(Fact):
 
 @dataclass(frozen=True)
 class WrongPointerUnknown(Fact):
-    """The pointer was wrong, and which it was is not known; the heap itself is sound."""
+    """The pointer was wrong, and which it was is not known; `is_sound`: the heap itself is (else nothing is known of
+    it, and the header in front of the pointer may have been overwritten)."""
 
     kind = "wrong_pointer_unknown"
     message: str
+    is_sound: bool
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from gdbheap.analysis.malloc_aborts.dying_call import passing_frame
 from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions, is_of_array
 from gdbheap.lazy import regex
 from gdbheap.machine.call_form import CallResult
+from gdbheap.machine.register_values import MOST_GIVEN_BACK
 from gdbheap.machine.stopped import CodeLines
 from gdbheap.process.frame import Frame, Passed, PassedResult
 from gdbheap.process.named_address import NamedAddress
@@ -34,6 +35,8 @@ _ASKED = {
     "memalign": (1,),
     "valloc": (0,),
 }
+# What in an expression names a variable, not a member.
+_VARIABLES = regex(r"(?<![\w.>])[A-Za-z_]\w*")
 _DECORATION = regex(r"^_+(GI_+)?(libc_)?(?!_?Zn)(?=[a-z])|@.*$")
 _NEW = regex(r"(_Zn[aw][jm]|operator new(\[\])?(\(.*)?)$")
 
@@ -65,6 +68,9 @@ def with_passed(source: CallSource, lwp: int | None, frames: Sequence[Frame]) ->
     level = frames[index].level
 
     def value(expression: str) -> int | None:
+        names = _VARIABLES.findall(expression)
+        if any(_is_given_back(source.evaluate_in_frame(lwp, level, f"&{name}"), frames[index]) for name in names):
+            return None
         return source.evaluate_in_frame(lwp, level, expression)
 
     on_stack = not process.machine.arguments
@@ -84,6 +90,11 @@ def with_passed(source: CallSource, lwp: int | None, frames: Sequence[Frame]) ->
         replace(frames[index], passed=passed, result=result, pointers=pointers),
         *frames[index + 1 :],
     )
+
+
+def _is_given_back(address: int | None, frame: Frame) -> bool:
+    """Whether a variable lies where the frame's function, which left by a jump, has given the stack back."""
+    return address is not None and frame.stack_pointer - MOST_GIVEN_BACK <= address < frame.stack_pointer
 
 
 def _result(found: CallResult | None) -> PassedResult | None:

@@ -186,7 +186,11 @@ PHRASES: Phrases = {
     MutexAt: _mutex,
     HeapFoundCorrupt: "malloc found the heap corrupt: {message}",
     AbortExplained: "{message}: {cause}",
-    WrongPointerUnknown: "{message}: the pointer is wrong (which one it was is not known); the heap itself is sound",
+    WrongPointerUnknown: lambda fact: (
+        "{message}: the pointer is wrong (which one it was is not known); the heap itself is sound"
+        if fact.is_sound
+        else "{message}: the pointer is wrong, or the header in front of it overwritten (which one it was is not known)"
+    ),
     MallocsCheck: condition,
     CheckImplies: lambda fact: implied(fact.check),
     CheckIs: "{function} checks: {condition}",
