@@ -20,7 +20,8 @@ _MANAGER = regex(
 _CALLED = regex(r"\b(?:call|jmp)\w*\s+0x(?P<address>[0-9a-f]+)(?: <(?P<name>.*)>)?")
 # (Not the one that is given a place.)
 _NEW = regex(r"\b_Znw[mj](?!\w)|operator new\(unsigned (?:long|int)\)")
-_OF_MANAGERS = ("_Base_manager<", "_Function_handler<")
+# (As C++ writes it, or as it is linked.)
+_OF_MANAGERS = ("_Base_manager<", "_Function_handler<", "_Base_managerI", "_Function_handlerI")
 _DEEPEST = 4
 _MOST_FUNCTIONS = 16
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 # So many steps along pointers are looked at.
 _STEPS = 2
-# What looks alike has so many pointers in all, or so many of it are named.
-_POINTERS, _OFTEN = 3, 8
+# What looks alike has so many pointers in all; or so many of it are named, and a few pointers.
+_POINTERS, _OFTEN, _FEW = 3, 8, 2
 _TEXT = 0x2545F4914F6CDD1D
 
 
 def deep_shapes(state: TypingState) -> tuple[Shapes, NDArray[np.int64]]:
-    """Return for each block what it looks like, and how many pointers that rests on. Texts look all alike, however long
-    they are."""
+    """Return for each block what it looks like, and how many pointers that rests on; those to texts, which look all
+    alike, however long they are, count twice."""
     graph = state.graph
     offset = np.minimum(graph.offset, FAR).astype(np.uint64)
     place = (graph.place.astype(np.uint64) * np.uint64(MIX)) ^ (offset * np.uint64(0x8EBC6AF09C88C6E3))
@@ -33,11 +33,14 @@ def deep_shapes(state: TypingState) -> tuple[Shapes, NDArray[np.int64]]:
     led_to = np.zeros(len(state), np.bool_)
     led_to[graph.target] = True
     leaves = np.flatnonzero(led_to & (state.degree == 0)).astype(np.int32)
-    own[leaves[is_text(state, leaves)]] = _TEXT
+    texts = leaves[is_text(state, leaves)]
+    own[texts] = _TEXT
     found, pointers = own, state.degree.copy()
+    more = state.degree.astype(np.uint64)
+    more[texts] = 1
     for _ in range(_STEPS):
         found = own + _sums(state, _mixed(place ^ _mixed(found[graph.target])))
-    pointers += _sums(state, state.degree[graph.target].astype(np.uint64)).astype(np.int64)
+    pointers += _sums(state, more[graph.target]).astype(np.int64)
     return found, pointers
 
 
@@ -76,7 +79,7 @@ def named_deep_shapes(
     return {
         value: one[value]
         for value, often in zip(values.tolist(), count.tolist())
-        if value in one and (rests_on[value] >= _POINTERS or often >= _OFTEN)
+        if value in one and rests_on[value] >= (_FEW if often >= _OFTEN else _POINTERS)
     }
 
 

@@ -38,5 +38,7 @@ def fits(room: Sizes, size: Sizes, overhead: int) -> Mask:
 def fits_loosely(room: Sizes, size: Sizes, overhead: int) -> Mask:
     """Return which rooms malloc may give for the size: a rest that is no chunk of its own stays with the block."""
     more = room - least_room(size, overhead)
-    loose: Mask = ((more >= 0) & (more < 2 * ALIGNMENT)) | fits(room, size, overhead)
+    # (The smallest chunk has four words.)
+    smallest = 2 * ALIGNMENT if overhead >= ALIGNMENT // 2 else ALIGNMENT
+    loose: Mask = ((more >= 0) & (more < smallest)) | fits(room, size, overhead)
     return loose

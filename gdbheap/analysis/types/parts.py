@@ -113,6 +113,7 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
             good[row] = -WRONG + np.minimum(good[row], _AS_GOOD)
         if guess.whole and not guess.count:
             bad[row] += container_signs(state, guess.type, blocks, guess.part) < 0
+    _prefer_several(guesses, good, bad)
     left = np.ones(len(blocks), np.bool_)
     for rank in sorted({guess.rank for guess in guesses}):
         rows = [row for row, guess in enumerate(guesses) if guess.rank == rank]
@@ -132,6 +133,14 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
                 if ties[here].any():
                     _keep_alternatives(state, guesses, rows, fine[:, here], blocks[here])
         left &= ~chosen
+
+
+def _prefer_several(guesses: list[_Guess], good: NDArray[np.int32], bad: NDArray[np.int32]) -> None:
+    """Have it speak against one object that what lies behind it in the smallest chunk says that there are more."""
+    one = [row for row, guess in enumerate(guesses) if guess.how is How.MEMBER]
+    several = [row for row, guess in enumerate(guesses) if guess.count]
+    for row in one if several else []:
+        bad[row] += (bad[several[0]] == 0) & (good[several[0]] > good[row])
 
 
 def _better(

@@ -19,6 +19,7 @@ from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords, joined_words, words_of
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import are_among, codes_of, distinct, firsts_of
+from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _NARROW = 64
 _PATIENCE = 16
 # So often objects in blocks lead to others.
 _MOST_INSIDE = 128
+# No chunk that malloc makes larger than what was asked for has more words.
+_SMALL_WORDS = 3
 
 
 class Propagation:
@@ -161,6 +164,7 @@ class Propagation:
         flexible = at_start & (layouts.flexible[local] >= 0) & (room >= layouts.flexible[local])
         several = at_start & words.many & (room >= size)
         exact = at_start & fits(room, size, layouts.overhead)
+        exact &= ~self._goes_on(words, exact & (room >= 2 * size), size)
         # (What may be the beginning of something else waits for what speaks for either: bases.py.)
         exact[exact] = ~self.may_be_part(words.at(exact))
         plain = several | flexible | exact
@@ -182,6 +186,20 @@ class Propagation:
         )
         claimed.how[:] = how
         return claimed, words.at(~plain)
+
+    def _goes_on(self, words: TypedWords, asked: NDArray[np.bool_], size: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of the words asked about lead to something small, where something lies behind it in the room
+        that malloc gives at least."""
+        state, step = self.state, self.state.layouts.pointer_size
+        found = np.zeros(len(words), np.bool_)
+        here = np.flatnonzero(asked & (size % step == 0) & ~words.many)
+        if len(here):
+            target = words.target[here]
+            held = gather_words(state.process.memory, step, state.held.blocks.start[target], _SMALL_WORDS)
+            behind = np.arange(_SMALL_WORDS)[None, :] * step
+            inside = (behind >= size[here][:, None]) & (behind < state.room[target][:, None])
+            found[here] = ((held != 0) & inside).any(axis=1)
+        return found
 
     def may_be_part(self, words: TypedWords) -> NDArray[np.bool_]:
         """Return which of the words lead to what may be the first part of another struct (a base class), for which
