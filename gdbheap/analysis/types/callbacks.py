@@ -3,7 +3,7 @@ and has variables of the type that it knows it by."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
@@ -11,7 +11,7 @@ from gdbheap.analysis.types.brothers import undecided_words
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.evidence import oddities
 from gdbheap.analysis.types.fits import fits
-from gdbheap.analysis.types.functions_around import functions_around
+from gdbheap.analysis.types.functions_around import functions_back, functions_led_to
 from gdbheap.analysis.types.functions_beside import types_beside
 from gdbheap.analysis.types.readings import WRONG, reading
 from gdbheap.analysis.types.root_words import covering_roots, root_words
@@ -75,12 +75,19 @@ class Callbacks:
                 told[here] |= np.isin(words.target[here], found.block)
                 yield found
         all_words, words = all_words[~told], words.at(~told)
-        around, which, kinds = functions_around(state, all_words, words.parent)
-        for number, row in enumerate(around[:_MOST_AROUND]):
-            candidates = types_beside(state, row) - {struct, owner} - kinds[number]
-            yield self._told(candidates, words.at(which == number), 0)
+        # (Who holds all of a kind has functions that handle much.)
+        led_to, back = functions_led_to(state, all_words, words.parent), functions_back(state, words.parent)
+        for around, least in ((led_to, 0), (back, 1)):
+            for number, row in enumerate(around.words[:_MOST_AROUND]):
+                beside_these = types_beside(state, row) - {struct, owner}
+                candidates = [each for each in beside_these if not self._lies_in(each, around.types[number])]
+                yield self._told(candidates, words.at(around.which == number), least)
 
-    def _told(self, candidates: frozenset[int] | set[int], words: TypedWords, least: int) -> Claims:
+    def _lies_in(self, number: int, kinds: frozenset[int]) -> bool:
+        """Whether the type is one of these, or lies in one of them."""
+        return number in kinds or any(holder in kinds for holder, _ in self._state.embedded.holders(number))
+
+    def _told(self, candidates: Collection[int], words: TypedWords, least: int) -> Claims:
         """Return claims of the blocks that just one of the types goes with, and better than `least`."""
         if not candidates:
             return joined([])

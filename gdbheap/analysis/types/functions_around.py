@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.distinct import codes_of, distinct, firsts_of
 from gdbheap.process.columns.gather import gather_words
 
@@ -22,24 +22,39 @@ _MOST_BLOCKS = 1 << 14
 _MOST_BACK, _MOST_KINDS = 16, 3
 
 
-def functions_around(
-    state: TypingState, words: NDArray[np.uint64], parents: NDArray[np.int32]
-) -> tuple[list[list[int]], Column, list[set[int]]]:
-    """Return (rows, which, types): for the structs in the blocks `parents`, whose `words` are a row each, those words
-    of the blocks around that lead into modules; which of these rows goes with which struct; and the types of those
-    blocks."""
-    columns = [_led_to(state, words[:, at], parents) for at in range(words.shape[1])]
-    around = np.stack([*columns, *_back(state, parents)], axis=1)
+@dataclass(frozen=True)
+class Around:
+    """Sets of words that lead into modules, of the blocks around some structs; `which` of these sets goes with which
+    struct; and the types of those blocks, a set for each of the sets."""
+
+    words: list[list[int]]
+    which: Column
+    types: list[frozenset[int]]
+
+
+def functions_led_to(state: TypingState, words: NDArray[np.uint64], parents: NDArray[np.int32]) -> Around:
+    """Return what blocks hold that the structs in the blocks `parents`, whose `words` are a row each, lead to."""
+    return _of_blocks(state, [_led_to(state, words[:, at], parents) for at in range(words.shape[1])])
+
+
+def functions_back(state: TypingState, parents: NDArray[np.int32]) -> Around:
+    """Return what blocks hold that have led to these."""
+    return _of_blocks(state, _back(state, parents))
+
+
+def _of_blocks(state: TypingState, columns: list[Column]) -> Around:
+    around = np.stack(columns, axis=1)
     known, which_known = _functions_in(state, around)
     ids = np.where(around >= 0, which_known[around], 0)
     which = codes_of(*(ids[:, at] for at in range(ids.shape[1])))
-    rows, types = [], []
+    rows: list[list[int]] = []
+    types: list[frozenset[int]] = []
     for first in firsts_of(which).tolist():
         here = distinct(ids[first])
         rows.append(distinct(known[here].reshape(-1)).tolist())
         blocks = around[first][around[first] >= 0]
-        types.append(set(distinct(state.type[blocks]).tolist()))
-    return rows, which, types
+        types.append(frozenset(distinct(state.type[blocks]).tolist()))
+    return Around(rows, which, types)
 
 
 def _led_to(state: TypingState, words: NDArray[np.uint64], parents: NDArray[np.int32]) -> Column:

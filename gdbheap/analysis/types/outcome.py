@@ -60,7 +60,11 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
         dead,
         _firm_roots(state, from_roots),
         roles,
-        alternatives={block: types for block, types in state.alternatives.items() if state.type[block] >= 0},
+        alternatives={
+            block: types
+            for block, types in state.alternatives.items()
+            if state.confidence[block] == Confidence.POSSIBLE
+        },
         named=state.names,
         roots=state.roots,
         inner=state.inner,

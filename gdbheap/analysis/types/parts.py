@@ -20,7 +20,7 @@ from gdbheap.analysis.types.readings import WRONG, container_signs, reading
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import dataclass, np
-from gdbheap.process.columns.distinct import codes_of
+from gdbheap.process.columns.distinct import codes_of, distinct
 from gdbheap.types.catalogue import NONE, TypeKind
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ _MOST_HOLDERS = 64
 _AS_GOOD = 2
 # So many types of holders are tried for what they hold.
 _MOST_KINDS = 4
+_MOST_EDGES = 1 << 16
 # What is no multiple of a type's size by more than malloc's rounding is no array of it.
 _ROUNDED = 16
 
@@ -69,7 +70,10 @@ def parts(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims
     found: list[Claims] = []
     for group in np.argsort(-count, kind="stable")[:_MOST_GROUPS].tolist():
         found += list(_of_group(state, embedded, words.at(order[begin[group] : begin[group + 1]])))
-    return joined(found)
+    told = joined(found)
+    # (What others are may tell what may be one of several.)
+    sure = told.confidence > Confidence.POSSIBLE
+    return told.at(sure) if sure.any() else told
 
 
 def _first_of_each(state: TypingState, waiting: TypedWords) -> TypedWords:
@@ -239,12 +243,16 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
 
 
 def _as_their_holders(state: TypingState, known: list[int], words: TypedWords) -> list[_Guess]:
-    """Return what most of these words lie in, where they lead to just the same place in another of its kind, for which
-    malloc may have given so much room."""
+    """Return what most of these words lie in, where they lead to just the same place in another of its kind, and what
+    most lead to that lie in the same arrays: malloc may have given so much room for it."""
     number, offset, room = int(words.code[0]), int(words.offset[0]), int(state.room[words.target[0]])
+    holder = words.parent[words.parent >= 0]
     if not offset:
-        return []
-    kinds, count = np.unique(state.type[words.parent[words.parent >= 0]], return_counts=True)
+        arrays = distinct(holder[state.count[holder] > 0])
+        edges = state.edges_of(arrays)[:_MOST_EDGES]
+        holder = state.graph.target[edges[state.graph.offset[edges] == 0]]
+        holder = holder[state.whole[holder] & (state.count[holder] == 0)]
+    kinds, count = np.unique(state.type[holder], return_counts=True)
     found = []
     for kind in kinds[np.argsort(-count, kind="stable")[:_MOST_KINDS]].tolist():
         if kind == NONE or kind in known or state.layouts.of(kind).flexible >= 0:
