@@ -20,6 +20,7 @@ ALIASES = {
     "malloc_chunk": "heap chunk",
     "mp": "heap params",
     "leakfind": "heap owners",
+    "telescope": "explain",  # where the word at an address leads, and where that does
     "vis": "heap vis",
     "vis_heap_chunks": "heap vis",
     "xinfo": "explain",

@@ -41,7 +41,7 @@ SETTINGS = (
         False,
         "whether pwndbg's and GEF's names work, too",
         "When on: bins, arenas, fastbins, tcachebins, unsortedbin, smallbins, largebins, malloc_chunk, mp, leakfind, "
-        "vis, vis_heap_chunks and xinfo, as far as no other plugin has them. They stay until gdb ends.",
+        "telescope, vis, vis_heap_chunks and xinfo, as far as no other plugin has them. They stay until gdb ends.",
     ),
     Setting(
         "auto-fault",

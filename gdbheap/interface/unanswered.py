@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from gdbheap.interface.words import Misused, own_words
+from gdbheap.interface.words import Misused, done_in_json, own_words
 from gdbheap.report.failure import failure_of
 from gdbheap.report.json import error_line
 
@@ -18,9 +18,9 @@ def say_why(words: Sequence[str], command: str, error: BaseException, as_json: b
     program, text = f"gdbheap {command}", f"gdbheap: {message}"
     if isinstance(error, Misused):
         program, text = error.program, f"{error.usage}{error.program}: error: {message}"
-    if as_json:
-        line = error_line(command, failure_of(error, message, f"python3 -m {program} --help"))
-        print(line, end="", file=_answers_go_to(own_words(words)))
+    failure = failure_of(error, message, f"python3 -m {program} --help")
+    for each in [command] if as_json else done_in_json(words):
+        print(error_line(each, failure), end="", file=_answers_go_to(own_words(words)))
     if sys.stderr is not None:
         print(text, file=sys.stderr)
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from gdbheap.errors import UsageError
-from gdbheap.interface.arguments import JSON, JSON_LINES, suggest
+from gdbheap.interface.arguments import JSON, JSON_LINES, suggest, wants_json
 
 # What shells and argparse answer to words that are off.
 MISUSED = 2
@@ -69,6 +69,17 @@ def asks_json(words: Sequence[str]) -> bool:
     """Whether words that may be off ask for an answer in JSON."""
     own = own_words(words)
     return any(f"{dash}{each.name[2:]}" in own for each in (JSON, JSON_LINES) for dash in ("-", "--"))
+
+
+def done_in_json(words: Sequence[str]) -> list[str]:
+    """Return the names of the commands that `--do` asks to answer in JSON."""
+    own = own_words(words)
+    lines = [
+        line if option == "--do" else line.partition("=")[2]
+        for option, line in zip(["", *own], own)
+        if option == "--do" or line.startswith("--do=")
+    ]
+    return [line.partition(" -")[0].strip() for line in lines if wants_json(line)]
 
 
 def _program_at(words: Sequence[str]) -> int:

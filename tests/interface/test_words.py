@@ -40,6 +40,16 @@ def test_words_that_are_off_are_told_in_json_too(line, status, command, message,
     assert told.err.startswith("usage: gdbheap " if status == 2 else "gdbheap: ")
 
 
+def test_what_each_command_of_do_would_have_answered_in_json_is_an_error_in_json(capsys):
+    words = ["core", "/nowhere", "--do", "heap leaks -json", "--do", "fault", "--do=vmmap --count 3 --json-lines"]
+    assert main(words) == 1
+    told = capsys.readouterr()
+    answers = [json.loads(line) for line in told.out.splitlines()]
+    assert [each["command"] for each in answers] == ["heap leaks", "vmmap"]
+    assert {each["error"]["message"] for each in answers} == {"cannot read /nowhere: No such file or directory"}
+    assert told.err == "gdbheap: cannot read /nowhere: No such file or directory\n"
+
+
 def test_leaks_tells_where_its_answer_would_be(capsys):
     assert main(["leaks", "--json"]) == 2
     told = capsys.readouterr()

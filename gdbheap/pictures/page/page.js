@@ -226,8 +226,6 @@
       const cycle = loops.has(node.id) ? "; they point to each other" : "";
       tells(group, `${node.name}: ${bytes(node.bytes)}${cycle}` + (out.length ? "; points to " + out.join(", ") : ""));
     }
-    if (place.scrollWidth > place.clientWidth + 1)
-      figure.querySelector("figcaption").append(" (Wider than this window: scroll it sideways.)");
   };
 
   for (const figure of document.querySelectorAll("figure[data-facts]")) {
@@ -235,5 +233,8 @@
     if (kind === "map") map(figure, facts.maps[Number(number)]);
     if (kind === "held" && facts.held) held(figure, facts.held);
     if (kind === "owners" && facts.owners) owners(figure, facts.owners);
+    const place = figure.querySelector(".wide");
+    if (place.scrollWidth > place.clientWidth + 1)
+      figure.querySelector("figcaption").append(" (Wider than this window: scroll it sideways.)");
   }
 })();
