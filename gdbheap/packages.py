@@ -12,6 +12,7 @@ from importlib.machinery import PathFinder
 
 TYPE_CHECKING = False  # typing's own would cost gdb's start the import of typing
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 # What pip installs, by what Python imports.
@@ -26,6 +27,11 @@ def setup_command() -> str:
     if os.path.exists(script):  # root is lib/python3.11/site-packages
         return f"{_quoted(script)} setup"
     return _MODULE if os.path.realpath(root) == os.getcwd() else f"PYTHONPATH={_quoted(root)} {_MODULE}"
+
+
+def not_installed(packages: Sequence[str]) -> str:
+    """Return that this Python lacks the packages, and the command that installs them."""
+    return f"{', '.join(packages)}: not installed for this Python; {setup_command()}"
 
 
 def _quoted(path: str) -> str:

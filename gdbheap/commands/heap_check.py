@@ -104,7 +104,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                 list(_display_rows(target, heap, diagnoses, limit)),
             ),
             Prose((*(_checked(each) for each in found.checked), *misfit_lines)),
-            Facts({**_totals(found), **_abort_totals(died), **misfit_totals}),
+            Facts({**_totals(found), **misfit_totals}),
+            Facts(_abort_totals(died), shown=False),
             faults_section((each.fault for each in found.certain), shown=False),
         ),
         notes=(

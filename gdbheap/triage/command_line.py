@@ -31,7 +31,7 @@ def triage(options: argparse.Namespace) -> int:
     scheduler went away."""
     packages.use()
     if missing := packages.missing():
-        raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.setup_command()}")
+        raise PackagesMissing(packages.not_installed(missing), packages.setup_command())
     if options.memory < LEAST_MEMORY:
         raise UsageError("--memory takes 512M at least: Python and numpy alone need some of it")
     from gdbheap.triage.answer import Ran, report_of, write_page  # it takes longer to load than most errors to say

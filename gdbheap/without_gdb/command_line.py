@@ -59,7 +59,7 @@ def run(words: Sequence[str]) -> int:
         raise UsageError(f"{command.name} needs gdb: python3 -m gdbheap {way}")
     packages.use()
     if missing := packages.missing():
-        raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.setup_command()}")
+        raise PackagesMissing(packages.not_installed(missing), packages.setup_command())
     with ExitStack() as hold:
         return _answer(command, reader_of(options, hold), rest, spelled_by(options, _is_answered_here))
 

@@ -33,7 +33,7 @@ def pack(options: argparse.Namespace) -> int:
     """Write the bundle, and say what is in it and what is not; return the exit status."""
     packages.use()
     if missing := packages.missing():
-        raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.setup_command()}")
+        raise PackagesMissing(packages.not_installed(missing), packages.setup_command())
     if is_bundle(options.core):
         raise UsageError(f"{options.core} is a bundle already")
     with ExitStack() as hold:
