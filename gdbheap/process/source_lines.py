@@ -14,7 +14,9 @@ _MOST_LINE = 1000
 
 def source_lines(path: str, first: int, count: int) -> list[str]:
     """Return lines of the file that debug information names, which may be a device as well, or of any size; [] where
-    it cannot be read."""
+    it cannot be read. (The number of the first may be any, too.)"""
+    if not 0 < first <= _MOST_SOURCE:
+        return []
     try:
         lines = BytesIO(read_regular(path, _MOST_SOURCE))
     except OSError:

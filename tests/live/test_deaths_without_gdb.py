@@ -40,6 +40,8 @@ WRONG_IN_GDB = {
     "jump_to_stack": "((void (*)(void))target)();",
     "delete_twice": "delete[] hidden(block);",
 }
+# (gdb 10 does not always find what free_this was given.)
+WRONG_IN_GDB_10 = {"free_interior": "free_this(void *p)"}
 # These releases number i386's frames in a way of their own: gdb 10 leaves out free(), which ended in a jump to what it
 # calls; from 17 on it takes an inlined function for longer than it is.
 ODD_NUMBERS = (10, 17, 18)
@@ -143,14 +145,17 @@ def test_a_death_is_told_as_gdb_tells_it(family, bits, tmp_path):
             core.snapshot(file.with_name("mine.heap"))
         asked[name] = file, core
     gdbs = asked_of_gdb(family, bits, asked)
+    right = {**WRONG_IN_GDB, **(WRONG_IN_GDB_10 if gdb_release() == 10 else {})} if bits == "i386" else {}
     wrong = []
     for (name, question), gdb_said in gdbs.items():
         mine = asked[name][1].asked[question]
-        if bits == "i386" and name in WRONG_IN_GDB and question.startswith(("fault", "explain")):
-            assert question != "fault" or WRONG_IN_GDB[name] in mine["totals"]["source"]
-        elif comparable(gdb_said, bits) != comparable(mine, bits):
-            wrong.append(f"{name}: {question}")
-    wrong += [f"{name}: heap snapshot" for name, (file, _) in asked.items() if not same_snapshot(file)]
+        texts = [comparable(each, bits) for each in (gdb_said, mine)]
+        if name in right and question.startswith(("fault", "explain")):
+            assert question != "fault" or right[name] in mine["totals"]["source"]
+        elif texts[0] != texts[1]:
+            differs = next((at for at, pair in enumerate(zip(*texts)) if pair[0] != pair[1]), 0)
+            wrong.append((name, question, *(each[max(0, differs - 100) : differs + 200] for each in texts)))
+    wrong += [(name, "heap snapshot") for name, (file, _) in asked.items() if not same_snapshot(file)]
     assert wrong == []
     assert len(asked) >= LEAST[family] and len(gdbs) >= 4 * len(asked)
     shutil.rmtree(tmp_path)
