@@ -28,13 +28,6 @@ _TRANSPARENT = {
 _AGGREGATES = ("DW_TAG_structure_type", "DW_TAG_union_type")
 
 
-def unit_of_address(dwarf: Any, ranges: Any | None, address: int) -> Any | None:
-    """Return the compilation unit whose code holds `address`, by `ranges`, what dwarf.get_aranges() returns (all of it
-    is read there: call it once); None where that does not tell."""
-    offset = ranges.cu_offset_at_addr(address) if ranges is not None else None
-    return None if offset is None else dwarf.get_CU_at(offset)
-
-
 def unit_of_source(dwarf: Any, source: str) -> Any | None:
     """Return the compilation unit whose source file is named `source` ("malloc.c"), or None: the slow way."""
     for unit in itertools.islice(dwarf.iter_CUs(), MAX_UNITS):

@@ -16,10 +16,11 @@ from elftools.elf.elffile import ELFFile
 
 from gdbheap.elf.budget import Budget, BudgetedBytes
 from gdbheap.elf.debug_search import DebugSearch
-from gdbheap.elf.dwarf_structs import read_structs, unit_of_address, unit_of_source
+from gdbheap.elf.dwarf_structs import read_structs, unit_of_source
 from gdbheap.elf.elf_facts import build_id_in
 from gdbheap.elf.opened_elf import data_of, open_elf, size_of
 from gdbheap.elf.symbol_table import read_symbols
+from gdbheap.elf.unit_ranges import UnitRanges
 from gdbheap.files import open_regular
 from gdbheap.lazy import dataclass, regex
 from gdbheap.process.cstruct import CStruct
@@ -226,11 +227,11 @@ def dwarf_in(path: str, search: DebugSearch, budget: Budget) -> Any | None:
 def _units(dwarf: Any, symbols: Mapping[str, Symbol]) -> Iterator[Any]:
     """Yield the compilation units that may define malloc's structs: those with its functions' code, at last the one
     named malloc.c."""
-    ranges = dwarf.get_aranges()
+    ranges = UnitRanges(dwarf)
     for name in FUNCTIONS:
-        unit = unit_of_address(dwarf, ranges, symbols[name].value) if name in symbols else None
-        if unit is not None:
-            yield unit
+        offset = ranges.unit(symbols[name].value) if name in symbols else None
+        if offset is not None:
+            yield dwarf.get_CU_at(offset)
     unit = unit_of_source(dwarf, "malloc.c") if "main_arena" in symbols else None
     if unit is not None:
         yield unit

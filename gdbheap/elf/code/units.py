@@ -10,9 +10,9 @@ from typing import Any
 from gdbheap.elf.budget import Budget
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.dies import constant_of
-from gdbheap.elf.dwarf_structs import unit_of_address
 from gdbheap.elf.elf_reader import UNPARSABLE, dwarf_in
 from gdbheap.elf.types.module_files import debug_files
+from gdbheap.elf.unit_ranges import UnitRanges
 from gdbheap.process.process import Module
 
 # Of a program of a million entries, every one.
@@ -36,14 +36,15 @@ class ModuleCode:
             if self.dwarf is not None:
                 break
         self._ranges: list[tuple[int, int, int]] | None = None
-        self._told_ranges = self._aranges()
+        self._told = None if self.dwarf is None else UnitRanges(self.dwarf)
 
     def unit_at(self, address: int) -> Any | None:
         """Return the unit that has code at an address (as linked), None where none does; UNPARSABLE."""
-        if self.dwarf is None:
+        if self.dwarf is None or self._told is None:
             return None
+        offset = self._told.unit(address)
         try:
-            unit = unit_of_address(self.dwarf, self._told_ranges, address)
+            unit = None if offset is None else self.dwarf.get_CU_at(offset)
         except UNPARSABLE:
             unit = None
         if unit is not None and any(low <= address < high for low, high in ranges_of(unit.get_top_DIE())):
@@ -55,20 +56,13 @@ class ModuleCode:
             return None
         return self.dwarf.get_CU_at(self._ranges[place][2])
 
-    def _aranges(self) -> Any | None:
-        try:
-            return None if self.dwarf is None else self.dwarf.get_aranges()
-        except UNPARSABLE:
-            return None
-
     def _all_ranges(self) -> Iterator[tuple[int, int, int]]:
         """Yield (low, high, unit) of the units that .debug_aranges does not name. (Each that is looked into takes a
         millisecond, and a libc has thousands.)"""
-        assert self.dwarf is not None
-        named = set() if self._told_ranges is None else {each.info_offset for each in self._told_ranges.entries}
+        assert self.dwarf is not None and self._told is not None
         try:
             for unit in itertools.islice(self.dwarf.iter_CUs(), _MOST_UNITS):
-                for low, high in () if unit.cu_offset in named else ranges_of(unit.get_top_DIE()):
+                for low, high in () if unit.cu_offset in self._told.units else ranges_of(unit.get_top_DIE()):
                     yield low, high, unit.cu_offset
         except UNPARSABLE:
             return
