@@ -38,6 +38,7 @@ FORMATS = {
     "process/memory.py": "struct's letter for an unsigned word of a size",
     "process/images/elf_headers.py": "ELF's two classes have two forms of program headers",
     "process/dynamic_symbols.py": "ELF's two classes have two forms of symbols",
+    "elf/unit_ranges.py": "tables of addresses have the size of an address in their heads",
     "elf/core_file.py": "ELF's two classes have two forms of section headers",
 }
 

@@ -16,7 +16,7 @@ from gdbheap.elf.code.variables import FrameVariable, frame_base, static_variabl
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.dies import constant_of, number_type
 from gdbheap.elf.elf_reader import UNPARSABLE
-from gdbheap.elf.unwind.expression import Surroundings
+from gdbheap.elf.unwind.expression import MemoryPlace, Surroundings
 from gdbheap.elf.unwind.tables import CfiTables
 from gdbheap.elf.unwind.unwinder import StackLevel
 from gdbheap.lazy import dataclass
@@ -94,13 +94,15 @@ class CodeFrames:
     def variables(self, frame: CodeFrame, levels: Sequence[StackLevel]) -> list[FrameVariable]:
         """Return the variables that are in scope in a frame of the stack of these levels."""
         told = self._at(frame.level.code)
-        if told is None or frame.scope is None or frame.index == NO_LEVEL:
+        if told is None or frame.scope is None:
             return []
-        around = self._around(told, frame.index, levels)
+        has_left = frame.index == NO_LEVEL
+        around = self._left(told, frame.level) if has_left else self._around(told, frame.index, levels)
         try:
-            return list(variables(frame.scope, told.address, around, told.code.budget))
+            found = list(variables(frame.scope, told.address, around, told.code.budget))
         except UNPARSABLE:
             return []
+        return [each for each in found if not has_left or _is_passed(each, frame.level)]
 
     def types_in_function(self, address: int) -> Iterator[Any]:
         """Yield the types of the variables and arguments of the function that begins at an address."""
@@ -197,6 +199,23 @@ class CodeFrames:
         )
         return around
 
+    def _left(self, told: _Told, level: StackLevel) -> Surroundings:
+        """Return what the expressions of a function that called on instead of returning may ask: its registers are
+        others' now."""
+
+        def base() -> int | None:
+            return frame_base(told.scopes[-1], told.address, around)
+
+        around = Surroundings(
+            self._process.pointer_size,
+            lambda _: None,
+            self._process.memory.read,
+            told.module.load_base,
+            base,
+            lambda: level.address,
+        )
+        return around
+
     def _without_frames(self, told: _Told, index: int, levels: Sequence[StackLevel]) -> Iterator[CodeFrame]:
         """Yield frames for the functions that called on instead of returning, between a level and its caller."""
         call, level = self._call(index, levels), levels[index]
@@ -236,6 +255,12 @@ class CodeFrames:
         """Return what a register held as the function of a level was called; None where the call does not tell."""
         call = self._call(index, levels)
         return None if call is None else entry_value(call, told.scopes[-1], number)
+
+
+def _is_passed(variable: FrameVariable, level: StackLevel) -> bool:
+    """Whether it lies where a level's caller has put it."""
+    place = variable.place
+    return isinstance(place, MemoryPlace) and level.address is not None and place.address >= level.address
 
 
 def _is_code(module: Module, address: int) -> bool:
