@@ -27,7 +27,8 @@ _FEW = 16
 # Longer arrays stay whole.
 _SHORT = 64
 _DEEPEST = 16
-_LIBRARY = "std::"
+# Whose objects stay whole.
+_LIBRARY = ("std::", "boost::")
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,11 @@ _WEAK = tuple(
         ("std::__1::", ("weak_ptr<", "__list_iterator<", "__list_const_iterator<", "__tree_iterator<")),
         ("std::__1::", ("__tree_const_iterator<", "__map_iterator<", "__map_const_iterator<", "__hash_iterator<")),
         ("std::__1::", ("__hash_map_iterator<", "__wrap_iter<", "basic_string_view<", "span<", "reference_wrapper<")),
-        ("boost::", ("weak_ptr<", "intrusive::list_iterator<", "intrusive::tree_iterator<")),
+        ("boost::", ("weak_ptr<", "intrusive::list_iterator<", "intrusive::slist_iterator<")),
+        ("boost::", ("intrusive::tree_iterator<", "container::vec_iterator<", "container::stable_vector_iterator<")),
+        ("boost::unordered::", ("iterator_detail::iterator<", "iterator_detail::c_iterator<")),
+        ("boost::unordered::detail::", ("iterator_detail::iterator<", "foa::table_iterator<")),
+        ("boost::multi_index::detail::", ("bidir_node_iterator<", "rnd_node_iterator<", "hashed_index_iterator<")),
     )
     for name in names
 )
