@@ -85,7 +85,7 @@ def _report(
 ) -> Report:
     before = tuple(_line(name, each) for name, each in zip(names, snapshots))
     last, new = snapshots[-1], came(snapshots[-2], snapshots[-1])
-    grown = holder_growth(snapshots[0], last, new if len(snapshots) == 2 else came(snapshots[0], last))
+    grown = holder_growth(snapshots, new if len(snapshots) == 2 else came(snapshots[0], last))
     places = DiffPlaces(last, new, alive, grown)
     kind: type[GrowthRow] = DifferenceRow if len(snapshots) == 2 else SurvivorRow
     rows: Sequence[GrowthRow]
@@ -117,7 +117,8 @@ def _report(
 
 
 def _next(grown: Sequence[HolderGrowth], example: int | None) -> Iterator[Next]:
-    """Yield how to look closer at the holder that grew most, at what is lost, and at the first example."""
+    """Yield how to look closer at the holder that grew most (steadily, of three snapshots), at what is lost, and at
+    the first example."""
     holders = [each.holder for each in grown]
     if holders and holders[0]:
         yield Next(f"heap retained {holders[0]}", "what it keeps alive")
@@ -185,7 +186,8 @@ COMMAND = Command(
         "C++ class has changed.\n"
         "With three snapshots, the blocks of the last one are counted: those present in all three, those that were "
         "new in B and are still there, and those that are new in C. Growth in both intervals is steady growth; growth "
-        "in the first interval alone is probably warm-up."
+        "in the first interval alone is probably warm-up. The "
+        "holders that grew in both come first."
     ),
     run=run,
     arguments=(

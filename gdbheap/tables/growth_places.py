@@ -38,6 +38,7 @@ class GrowthPlace:
         default=ABSENT, metadata=column("bytes", heading="which grew by", gives=goes(60))
     )
     holder_grown_blocks: int | Absent | None = field(default=ABSENT, metadata=column("count", shown=False))
+    holder_steady_bytes: int | Absent | None = field(default=ABSENT, metadata=column("bytes", shown=False))
     text: str | Absent = field(default=ABSENT, metadata=column(shown=False))
 
 
@@ -97,11 +98,12 @@ class DiffPlaces:
             return GrowthPlace()
         text = found.text or ABSENT
         if found.holder is None:
-            return GrowthPlace(found.address, None, None, None, None, text)
+            return GrowthPlace(found.address, None, None, None, None, None, text)
         if found.holder == LOST:
             return GrowthPlace(found.address, _LOST, text=text)
         grown = self._grown.get(found.holder)
-        figures = (0, 0) if grown is None else (grown.bytes, grown.blocks)
+        steady = ABSENT if grown is None or grown.steady is None else grown.steady
+        figures = (0, 0, ABSENT) if grown is None else (grown.bytes, grown.blocks, steady)
         return GrowthPlace(found.address, _HELD, found.holder, *figures, text)
 
 
@@ -123,11 +125,13 @@ def growth_lines(grown: Sequence[HolderGrowth]) -> Iterator[Line]:
     """Yield which holders grew most."""
     for each in grown[:_MOST_HOLDERS]:
         what = f": {each.count:,} {each.what}" if each.what else ""
+        once = " (in one interval only)" if each.steady == 0 else ""
         yield Line.plain(
-            f"{each.holder or _NOTHING}: +{human_size(each.bytes)}, {each.blocks:+,} blocks{what}", "heading"
+            f"{each.holder or _NOTHING}: +{human_size(each.bytes)}, {each.blocks:+,} blocks{what}{once}", "heading"
         )
     if len(grown) > _MOST_HOLDERS:
-        yield Line.plain(f"… {counted(len(grown) - _MOST_HOLDERS, 'more holder')} grew less", "dim")
+        less = " less" if grown[0].steady is None else ""
+        yield Line.plain(f"… {counted(len(grown) - _MOST_HOLDERS, 'more holder')} grew{less}", "dim")
 
 
 def alive_now(target: Target, last: Snapshot) -> NDArray[np.bool_] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.objects.contents import is_class, is_text, text_of
@@ -31,13 +32,15 @@ class Example:
 @dataclass(frozen=True)
 class HolderGrowth:
     """How much more a holder (LOST: what nothing leads to) has than before, and what most of that is: `count` blocks
-    of `what` that came."""
+    of `what` that came. Of three snapshots, `steady` is the smaller growth of both intervals (0: in one it did not
+    grow)."""
 
     holder: str
     bytes: int
     blocks: int
     what: str
     count: int
+    steady: int | None = None
 
 
 def examples(snapshot: Snapshot, preferred: NDArray[np.bool_]) -> dict[tuple[str, int], Example]:
@@ -69,20 +72,22 @@ def example_at(snapshot: Snapshot, block: int) -> Example:
     return Example(int(snapshot.address[block]), holder, text)
 
 
-def holder_growth(before: Snapshot, after: Snapshot, came: NDArray[np.bool_]) -> list[HolderGrowth]:
-    """Return the holders that have more than before, those that grew most first; `came` are the blocks of `after` that
-    were not there. [] where a snapshot does not tell of holders."""
-    if before.holder is None or after.holder is None:
+def holder_growth(snapshots: Sequence[Snapshot], came: NDArray[np.bool_]) -> list[HolderGrowth]:
+    """Return the holders that have more in the last of two or three snapshots than in the first, those that grew most
+    first, and before others those that grew in both intervals; `came` are the blocks that were not there in the first.
+    [] where a snapshot does not tell of holders."""
+    if any(each.holder is None for each in snapshots):
         return []
-    had, has = _sums(before), _sums(after)
-    what = _most_of(after, came)
+    first, *between, last = map(_sums, snapshots)
+    what = _most_of(snapshots[-1], came)
     grown = []
-    for name, (size, count) in has.items():
-        size -= had.get(name, (0, 0))[0]
-        count -= had.get(name, (0, 0))[1]
-        if size > 0:
-            grown.append(HolderGrowth(name, size, count, *what.get(name, ("", 0))))
-    return sorted(grown, key=lambda each: (-each.bytes, each.holder))
+    for name, (size, count) in last.items():
+        had, had_blocks = first.get(name, (0, 0))
+        if size > had:
+            meanwhile = [each.get(name, (0, 0))[0] for each in between]
+            steady = max(min(size - meanwhile[0], meanwhile[0] - had), 0) if meanwhile else None
+            grown.append(HolderGrowth(name, size - had, count - had_blocks, *what.get(name, ("", 0)), steady))
+    return sorted(grown, key=lambda each: (not each.steady, -(each.steady or 0), -each.bytes, each.holder))
 
 
 def _sums(snapshot: Snapshot) -> dict[str, tuple[int, int]]:

@@ -1,5 +1,5 @@
-"""Containers of a library are one part of what they are in, and its iterators hold nothing (names as gcc 12 writes those
-of boost 1.74 and of libc++ 14 into debug information)."""
+"""Containers of a library are one part of what they are in, and its iterators hold nothing (names as gcc 12 writes
+those of boost 1.74 and of libc++ 14 into debug information)."""
 
 from __future__ import annotations
 

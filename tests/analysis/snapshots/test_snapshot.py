@@ -226,7 +226,7 @@ def test_a_row_has_an_example_that_came_and_its_holder_and_how_much_that_one_gre
     new = came(before, after)
     assert examples(after, new) == {("A", 32): Example(0x70, "queue", "")}
     assert examples(after, np.zeros(len(after), np.bool_))["A", 32].holder == "queue"
-    assert holder_growth(before, after, new) == [HolderGrowth("queue", 64, 2, "A", 2)]
+    assert holder_growth((before, after), new) == [HolderGrowth("queue", 64, 2, "A", 2)]
 
 
 def test_one_array_that_was_made_anew_says_less_of_a_holder_than_what_came_with_it():
@@ -237,14 +237,29 @@ def test_one_array_that_was_made_anew_says_less_of_a_holder_than_what_came_with_
         {**queue, 0x90000: (900, "Job[]", "queue"), **jobs, 0xA0000: (4000, "Job[]", "jobs"), 0xB0000: (32, "A", "one")}
     )
     before = held_snapshot({0x90: (32, "B", "queue")})
-    grown = {each.holder: (each.what, each.count) for each in holder_growth(before, after, came(before, after))}
+    grown = {each.holder: (each.what, each.count) for each in holder_growth((before, after), came(before, after))}
     assert grown == {"queue": ("char[]", 10), "jobs": ("Job[]", 1), "one": ("A", 1)}
+
+
+def test_of_three_snapshots_the_holders_that_grew_in_both_intervals_come_first():
+    sizes = {"warmed up": (0, 900, 900), "steady": (100, 150, 180), "late": (50, 50, 800), "shrunk": (50, 10, 90)}
+    taken = [
+        held_snapshot({0x1000 * n: (each[at], "A", name) for n, (name, each) in enumerate(sizes.items()) if each[at]})
+        for at in range(3)
+    ]
+    grown = holder_growth(taken, came(taken[0], taken[2]))
+    assert [(each.holder, each.bytes, each.steady) for each in grown] == [
+        ("steady", 80, 30),
+        ("warmed up", 900, 0),
+        ("late", 750, 0),
+        ("shrunk", 40, 0),
+    ]
 
 
 def test_a_snapshot_without_holders_has_examples_alone():
     after = snapshot({0x10: (32, "A")})
     assert examples(after, np.ones(1, np.bool_)) == {("A", 32): Example(0x10, None, "")}
-    assert holder_growth(after, after, np.zeros(1, np.bool_)) == []
+    assert holder_growth((after, after), np.zeros(1, np.bool_)) == []
 
 
 def test_holders_and_text_are_kept_in_the_file(tmp_path):
