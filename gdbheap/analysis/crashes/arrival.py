@@ -72,7 +72,9 @@ def came_by(crash: CrashContext) -> Arrival:
         # The return address of a call is at the stack pointer: a function that left by a jump leaves it there, and
         # what it jumped to may have been its own variable, just below.
         evidence = (*_return_address(crash), returned)
-        return Arrival(ByJumpOrReturn(), evidence, ("up", f"x/16gx {pointer - 64:#x}"))
+        # (NULL stands in too many places to speak for a return.)
+        is_likely = counter >= NULL_ZONE
+        return Arrival(ByJumpOrReturn(), evidence, ("up", f"x/16gx {pointer - 64:#x}"), by_return=is_likely)
     if returned is not None:
         value = crash.stop.thread.registers.get(crash.process.machine.return_register)
         return Arrival(ByReturn(), (returned,), (f"x/16gx {pointer - 64:#x}",), by_return=True, value=value)
