@@ -67,7 +67,9 @@ def _crash(row: Row) -> Signature:
     frames = sorted(row.frames) if row.verdict in _DEEP else list(row.frames)
     telling = [name for name in frames if name not in _SAID_BY_ALL]
     verdicts = row.verdicts if row.verdict in _LOST_FRAME else (row.verdict,)
-    key = (CRASH, *verdicts, *frames, *(() if telling else (family(row.program),)))
+    # (Of a recursion nothing is told but its own function, whose name several programs may have.)
+    tells_program = telling and (len(frames) > 1 or row.verdict not in _DEEP)
+    key = (CRASH, *verdicts, *frames, *(() if tells_program else (family(row.program),)))
     where = " < ".join(row.frames) or "no function with a name"
     named = any("+0x" not in name for name in row.frames)
     sure = (row.confidence or "unknown") if telling and named else "possible"

@@ -55,6 +55,13 @@ def test_where_a_recursion_ended_does_not_matter():
     assert group(replace(deep, frames=("pong", "ping", "main"))) == group(deep)
 
 
+def test_a_recursion_of_one_function_is_told_with_its_program():
+    deep = replace(CRASH, verdict="stack_overflow", frames=("recurse",))
+    assert group(replace(deep, program="/bin/other")) != group(deep)
+    assert group(replace(deep, program="/opt/server-1.3/bin/server-1.3")) == group(deep)
+    assert signature(deep).sure == "certain"
+
+
 def test_where_a_lost_frame_went_instead_parts():
     lost = replace(CRASH, verdict="return_address_overwritten", verdicts=("return_address_overwritten", "jump_to_null"))
     assert group(replace(lost, verdicts=("return_address_overwritten", "jump_to_unmapped"))) != group(lost)
