@@ -33,6 +33,8 @@ _MOST_MEMBERS = 256
 _MOST_WORDS = 32
 # So many sets of functions around the structs are asked.
 _MOST_AROUND = 64
+# More types say nothing: of those that functions a step away know fewer.
+_MOST_TYPES, _MOST_AROUND_TYPES = 512, 12
 
 
 class Callbacks:
@@ -71,7 +73,7 @@ class Callbacks:
             rows, which = np.unique(beside, axis=0, return_inverse=True)
             for number, row in enumerate(rows.tolist()):
                 here = which.reshape(-1) == number
-                found = self._told(types_beside(state, row) - {struct, owner}, words.at(here), WRONG)
+                found = self._told(types_beside(state, row) - {struct, owner}, words.at(here), WRONG, _MOST_TYPES)
                 told[here] |= np.isin(words.target[here], found.block)
                 yield found
         all_words, words = all_words[~told], words.at(~told)
@@ -81,15 +83,15 @@ class Callbacks:
             for number, row in enumerate(around.words[:_MOST_AROUND]):
                 beside_these = types_beside(state, row) - {struct, owner}
                 candidates = [each for each in beside_these if not self._lies_in(each, around.types[number])]
-                yield self._told(candidates, words.at(around.which == number), least)
+                yield self._told(candidates, words.at(around.which == number), least, _MOST_AROUND_TYPES)
 
     def _lies_in(self, number: int, kinds: frozenset[int]) -> bool:
         """Whether the type is one of these, or lies in one of them."""
         return number in kinds or any(holder in kinds for holder, _ in self._state.embedded.holders(number))
 
-    def _told(self, candidates: Collection[int], words: TypedWords, least: int) -> Claims:
+    def _told(self, candidates: Collection[int], words: TypedWords, least: int, most: int) -> Claims:
         """Return claims of the blocks that just one of the types goes with, and better than `least`."""
-        if not candidates:
+        if not 0 < len(candidates) <= most:
             return joined([])
         scores = np.stack([self._score(number, words.target) for number in sorted(candidates)])
         alone = np.count_nonzero(scores > WRONG, axis=0) == 1

@@ -93,12 +93,17 @@ class Propagation:
     def look_inside(self) -> int:
         """Go on from objects inside blocks, as long as there are more of them; return how many were found."""
         found = 0
+        tried = np.empty(0, np.uint64)
         for _ in range(_MOST_INSIDE):
             waiting = self.waiting()
             pieces = [*self._into, *([] if waiting is None else [waiting])]
             if not pieces:
                 break
-            arrays, inner = inner_claims(self.state, joined_words(pieces))
+            words = joined_words(pieces)
+            # (What has been tried for the objects before these waits for the next time.)
+            words = words.at(~are_among(words.place, tried))
+            tried = np.sort(np.concatenate((tried, words.place)))
+            arrays, inner = inner_claims(self.state, words)
             self._into = []
             if not len(arrays) + len(inner):
                 break
