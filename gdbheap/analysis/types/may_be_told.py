@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.fits import least_room
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import are_among, distinct
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def may_be_told(state: TypingState, growing: Sequence[int], blocks: NDArray[np.i
     rooms, which = np.unique(state.room[blocks], return_inverse=True)
     kinds, sizes = state.book.kinds_and_sizes()
     structs = sizes[(kinds == TypeKind.STRUCT) & (sizes > 0)]
-    good = np.isin(rooms, least_room(structs, state.layouts.overhead))
+    good = are_among(rooms, distinct(least_room(structs, state.layouts.overhead)))
     for number in growing:
         good |= may_grow_to(state, number, rooms)
     leads_to_typed = np.zeros(len(state), np.bool_)
