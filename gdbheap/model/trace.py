@@ -20,7 +20,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gdbheap.model.errors import TraceError
-from gdbheap.model.memory import PAGE
 from gdbheap.model.process import ModelProcess
 
 ARGUMENTS = {
@@ -148,7 +147,7 @@ class Player:
             old = process.sbrk(arguments[0])
             return machine.mask if old is None else old
         elif what == "B":
-            return process.map_above_break(arguments[0] * PAGE)
+            return process.map_above_break(arguments[0] * machine.page_size)
         elif what == "w":
             machine.store(self.slots[arguments[0]] + arguments[1], arguments[2])
         elif what == "s":

@@ -11,7 +11,6 @@ import pytest
 
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, File
 from gdbheap.model.mappings import ModelMappings
-from gdbheap.model.memory import PAGE
 from gdbheap.model.protection_keys import DISABLE_ACCESS, DISABLE_WRITE
 from gdbheap.model.touch import SIGSEGV, ModelPages, Outcome
 from support.address_space_driver import (
@@ -28,6 +27,7 @@ from support.address_space_driver import (
     Driver,
     has_protection_keys,
 )
+from support.this_machine import INSTRUCTION, PAGE, POINTER_SIZES
 
 # Where the fixed mappings go: far from everything else.
 WINDOWS = {8: 0x10_0000_0000, 4: 0x4000_0000}
@@ -218,6 +218,8 @@ def random_key_call(choose: random.Random, both: Both, page: int, length: int, a
 
 def random_touch(choose: random.Random, both: Both, address: int) -> None:
     access = choose.choice((READ, READ, WRITE, WRITE, EXECUTE))
+    if access == EXECUTE:
+        address &= -INSTRUCTION
     # The one above may grow down to the address.
     mapping = both.mappings.above(address)
     if access == EXECUTE and mapping is not None and mapping.access & EXECUTE:
@@ -234,7 +236,7 @@ KEYS = (True, False) if has_protection_keys() else (False,)
 
 @pytest.mark.parametrize("keys", KEYS)
 @pytest.mark.parametrize("part", range(3))
-@pytest.mark.parametrize("word", [8, 4])
+@pytest.mark.parametrize("word", POINTER_SIZES)
 def test_random_traces_leave_the_model_and_the_kernel_in_the_same_state(part: int, word: int, keys: bool) -> None:
     seed = random.SystemRandom().randrange(1 << 32) if os.environ.get("GDBHEAP_DEEP") else 20261121 + part
     print(f"seed {seed}, {TRACES // 6} traces of {OPERATIONS} operations")
@@ -252,7 +254,7 @@ def stack_of(both: Both):
     return next(each for each in both.mappings if each.grows_down)
 
 
-@pytest.mark.parametrize("word", [8, 4])
+@pytest.mark.parametrize("word", POINTER_SIZES)
 def test_the_stack_grows_to_its_limit_and_not_beyond(word: int) -> None:
     with Driver(word) as driver:
         trace = both(driver)
@@ -264,20 +266,20 @@ def test_the_stack_grows_to_its_limit_and_not_beyond(word: int) -> None:
         trace.compare()
 
 
-@pytest.mark.parametrize("word", [8, 4])
+@pytest.mark.parametrize("word", POINTER_SIZES)
 def test_the_stack_keeps_its_guard_gap_from_the_mapping_below(word: int) -> None:
     with Driver(word) as driver:
         trace = both(driver)
         end = stack_of(trace).end
         gap = trace.mappings.limits.guard_gap
-        below = (end - (4 << 20)) & -PAGE
+        below = (end - gap - (4 << 20)) & -PAGE
         trace.mmap(below, PAGE, READ | WRITE, PRIVATE | ANONYMOUS | FIXED, None, 0)
         assert trace.touch(below + PAGE + gap - 1, WRITE).signal == SIGSEGV
         assert trace.touch(below + PAGE + gap, WRITE).signal == ""
         trace.compare()
 
 
-@pytest.mark.parametrize("word", [8, 4])
+@pytest.mark.parametrize("word", POINTER_SIZES)
 def test_brk_stops_a_page_before_the_next_mapping(word: int) -> None:
     with Driver(word) as driver:
         trace = both(driver)

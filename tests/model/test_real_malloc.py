@@ -17,18 +17,18 @@ from support.before import libc_version
 from support.cases import random_case, shrink, tunable_sets
 from support.paths import ARENAS, LONG, PATHS
 from support.replay import Disagreement
+from support.this_machine import POINTER_SIZES
 from support.traces import FLAVOURS, Builder, Triple
 
 FIXED_SEED, FIXED_TRACES = 20260, 25
 _DEEP = int(os.environ.get("GDBHEAP_DEEP", "0"))
 _TRACES = {0: FIXED_TRACES, 1: 400}.get(_DEEP, _DEEP)
 _SEED = int(os.environ.get("GDBHEAP_SEED", "0")) if _DEEP else FIXED_SEED
-_WORDS = (8, 4)
 _NAMES = [each.name for each in FLAVOURS]
 _number = st.integers(0, 65535)
 
 
-@pytest.mark.parametrize("word", _WORDS)
+@pytest.mark.parametrize("word", POINTER_SIZES)
 @pytest.mark.parametrize("flavour", _NAMES)
 def test_random_traces_agree(compare, word, flavour):
     shape = traits(libc_version(), word)
@@ -44,7 +44,7 @@ def test_random_traces_agree(compare, word, flavour):
             raise shrink(perform, case.triples, Disagreement, f"seed {case.seed}") from None
 
 
-@pytest.mark.parametrize("word", _WORDS)
+@pytest.mark.parametrize("word", POINTER_SIZES)
 def test_traces_of_hypothesis_agree(compare, word):
     shape = traits(libc_version(), word)
 
@@ -67,20 +67,22 @@ def test_traces_of_hypothesis_agree(compare, word):
     agree()
 
 
-@pytest.mark.parametrize(("name", "word"), [(name, word) for name, path in PATHS.items() for word in path.words])
+@pytest.mark.parametrize(
+    ("name", "word"), [(name, word) for name, path in PATHS.items() for word in path.words if word in POINTER_SIZES]
+)
 def test_seldom_taken_paths_agree(compare, word, name):
     path = PATHS[name]
     compare(word, dict(path.tunables), path.trace(word))
 
 
-@pytest.mark.parametrize("word", _WORDS)
+@pytest.mark.parametrize("word", POINTER_SIZES)
 @pytest.mark.parametrize("name", LONG)
 def test_long_churns_agree(compare, word, name):
     outcome = compare(word, {}, LONG[name])
     assert outcome.end == "exit"
 
 
-@pytest.mark.parametrize("word", _WORDS)
+@pytest.mark.parametrize("word", POINTER_SIZES)
 @pytest.mark.parametrize("arena_max", [1, 2, 3])
 def test_shared_arenas_agree(compare, word, arena_max):
     assert compare(word, {"arena_max": arena_max}, parse(ARENAS)).end == "exit"

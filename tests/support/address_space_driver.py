@@ -16,9 +16,9 @@ from pathlib import Path
 
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, AddressLimits, Mapping
 from gdbheap.model.mappings import ModelMappings
-from gdbheap.model.memory import PAGE
 from gdbheap.model.protection_keys import ProtectionKeys
 from gdbheap.model.touch import ANONYMOUS, FILE, ZERO
+from support.this_machine import PAGE, highest_address
 
 SOURCE = Path(__file__).parents[2] / "fixtures" / "programs" / "address_space.c"
 PATIENCE = 240
@@ -130,11 +130,18 @@ class Driver:
         stack = os.sysconf("SC_PAGESIZE") and int(_limit(self._process.pid))
         mmap_base = self._mmap_base()
         lowest = int(Path("/proc/sys/vm/mmap_min_addr").read_text())
-        # TASK_SIZE of x86-64 with four levels of page tables, and of i386 on it (IA32_PAGE_OFFSET).
-        highest = (1 << 47) - PAGE if self.pointer_size == 8 else 0xFFFF_E000
+        highest = highest_address(self.pointer_size, next(end for _, end, _, name in maps if name == "[stack]"))
         release = tuple(map(int, platform.release().split(".")[:2]))
         aligned = self.pointer_size == 8 and release >= (6, 7)
-        limits = AddressLimits(mmap_base, lowest=lowest, highest=highest, stack=stack, huge_alignment=aligned)
+        limits = AddressLimits(
+            mmap_base,
+            lowest=lowest,
+            highest=highest,
+            stack=stack,
+            guard_gap=256 * PAGE,
+            huge_alignment=aligned,
+            page_size=PAGE,
+        )
         # A kernel that was built without keys lacks even this call.
         refusal = str(self.ask(KEY_FREE, -1).result)
         model = ModelMappings(limits, mappings=mappings, keys=ProtectionKeys(self.keys, refusal))

@@ -16,11 +16,12 @@ from elftools.elf.elffile import ELFFile
 
 from gdbheap.model.kernel import Kernel
 from gdbheap.model.machine import ModelMalloc
-from gdbheap.model.memory import PAGE, ModelMemory
+from gdbheap.model.memory import ModelMemory
 from gdbheap.model.process import ModelProcess
 from gdbheap.model.ranges import SortedRanges
 from gdbheap.model.trace import Player
 from gdbheap.model.traits import Traits, traits
+from support.this_machine import PAGE, highest_address
 
 _KEY = 0x9E3779B97F4A7C15
 """Stands in for tcache_key until someone can tell what it is."""
@@ -68,11 +69,12 @@ def _aligns_huge() -> bool:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What of the machine malloc goes by: how many processors there are, and whether the kernel puts large mappings at
-    addresses that huge pages could have (6.7)."""
+    """What of the machine malloc goes by: how many processors there are, whether the kernel puts large mappings at
+    addresses that huge pages could have (6.7), and how large its pages are."""
 
     cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     huge_alignment: bool = field(default_factory=_aligns_huge)
+    page_size: int = PAGE
 
 
 class Before:
@@ -111,19 +113,20 @@ class Before:
         """Return a model of the process. `page_of` gives the bytes of pages that were there before (None: of no
         other)."""
         memory = ModelMemory(self.pointer_size, page_of)
-        limit = 0x7FFFFFFFF000 if self.pointer_size == 8 else 0xFFFFE000
-        stack = next(start for start, _, name in self.vmas if name == "[stack]")
+        stack, stack_end = next((start, end) for start, end, name in self.vmas if name == "[stack]")
+        limit = highest_address(self.pointer_size, stack_end)
         mmap_base = max(end for _, end, _ in self.vmas if end <= stack)
         aligns = self.pointer_size == 8 and self.surroundings.huge_alignment
-        kernel = Kernel(memory, self.brk, mmap_base, limit, huge_alignment=aligns)
+        page = self.surroundings.page_size
+        kernel = Kernel(memory, self.brk, mmap_base, limit, huge_alignment=aligns, page_size=page)
         for start, end, name in self.vmas:
             if name != "[vsyscall]":
                 kernel.taken.add(start, end)
         for start, end in self.readable:
             memory.accessible.add(start, end)
-        if self.brk % PAGE:
+        if self.brk % page:
             # the dynamic linker has put the tunables' text there
-            memory.accessible.add(self.brk & -PAGE, (self.brk & -PAGE) + PAGE)
+            memory.accessible.add(self.brk & -page, (self.brk & -page) + page)
         key = _KEY & ((1 << 8 * self.pointer_size) - 1)
         machine = ModelMalloc(self.traits, memory, kernel, self.addresses["main_arena"], self.addresses["mp_"], key)
         machine.cores = self.surroundings.cores

@@ -102,7 +102,7 @@ def _before(told: dict[str, list[list[str]]], brk: int) -> Before:
     maps = "\n".join(f"{where} {permissions} 0 00:00 0 {' '.join(rest)}" for where, permissions, *rest in told["map"])
     if brk % PAGE:
         maps += f"\n{brk & -PAGE:x}-{(brk & -PAGE) + PAGE:x} rw-p 0 00:00 0 [heap]"
-    surroundings = Surroundings(int(told["cores"][0][0]), told["huge-alignment"][0][0] == "1")
+    surroundings = Surroundings(int(told["cores"][0][0]), told["huge-alignment"][0][0] == "1", PAGE)
     shape = shape_of(name, pointer_size, not without)
     return Before(pointer_size, maps, brk, symbols, shape, surroundings)
 

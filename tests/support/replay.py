@@ -105,7 +105,8 @@ class Server:
 
     def page_before(self, page: int) -> bytes | None:
         """Return what the process had in `page` before any trace, or None where nothing was mapped."""
-        known = page in self.before.readable or (self.before.brk % PAGE and page == self.before.brk & -PAGE)
+        whole = self.before.surroundings.page_size
+        known = page in self.before.readable or (self.before.brk % whole and page & -whole == self.before.brk & -whole)
         return os.pread(self._memory, PAGE, page) if known else None
 
     def compare(self, trace: list[Operation]) -> Outcome:
