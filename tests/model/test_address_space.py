@@ -27,7 +27,7 @@ from support.address_space_driver import (
     Driver,
     has_protection_keys,
 )
-from support.this_machine import INSTRUCTION, PAGE, POINTER_SIZES
+from support.this_machine import FETCHES_BY_READING, INSTRUCTION, PAGE, POINTER_SIZES
 
 # Where the fixed mappings go: far from everything else.
 WINDOWS = {8: 0x10_0000_0000, 4: 0x4000_0000}
@@ -156,7 +156,7 @@ class Both:
 
 def both(driver: Driver) -> Both:
     mappings = driver.model()
-    made = Both(driver, mappings, ModelPages(mappings))
+    made = Both(driver, mappings, ModelPages(mappings, fetches_by_reading=FETCHES_BY_READING))
     made.make_file(5 * PAGE, filled=True)
     made.make_file(40 * PAGE + 100, filled=True)
     made.make_file(24 * PAGE, filled=False)

@@ -12,6 +12,8 @@ PAGE = os.sysconf("SC_PAGESIZE")
 POINTER_SIZES = (8,) if _IS_AARCH64 else (8, 4)
 # What instructions are aligned to, in bytes.
 INSTRUCTION = 4 if _IS_AARCH64 else 1
+# See ModelPages.
+FETCHES_BY_READING = not _IS_AARCH64
 
 
 def highest_address(pointer_size: int, stack_end: int) -> int:
