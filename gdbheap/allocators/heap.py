@@ -146,6 +146,9 @@ class Heap(Protocol):
     def requests_of(self, size: int) -> range:
         """Return the requests that get a block of this size."""
 
+    def largest_size_of(self, request: int) -> int:
+        """Return the size of the largest block that a request may get which has no mapping of its own."""
+
     def may_be_made_for(self, mem: int, request: int) -> bool:
         """Return whether a block in use begins at `mem`, and can be the one that was made for so many bytes."""
 

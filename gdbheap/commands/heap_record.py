@@ -262,8 +262,9 @@ COMMAND = Command(
         "This is the only command inside gdb that sets breakpoints: gdb writes them into the program's code for a few "
         "calls in a row, and always removes them again, however the recording ends. Between two such bursts the "
         "process runs freely, long enough that it is held for at most --slowdown percent of the time (where gdb took "
-        "longer, it runs on until that is so, for twice the time at most). Before and after that, gdb reads the heap "
-        "of the stopped process; the answer says for how long. At the end it is stopped; type `continue` or `detach`."
+        "longer, it runs on until that is so, for twice the time at most). Signals that it handles do not stop it. "
+        "Before and after that, gdb reads the heap of the stopped process; the answer says for how long. At the end it "
+        "is stopped; type `continue` or `detach`."
     ),
     run=run,
     arguments=(

@@ -110,6 +110,10 @@ class GlibcHeap(HeapView):
         end = size - layout.header + layout.pointer_size + 1
         return range(0 if size == layout.min_size else max(end - layout.alignment, 0), end)
 
+    def largest_size_of(self, request: int) -> int:
+        # What is too little for a chunk is not split off.
+        return self.size_of(request) + self.layout.min_size - self.layout.alignment
+
     def may_be_made_for(self, mem: int, request: int) -> bool:
         # A chunk may have what was too little to split off; one with a mapping of its own is rounded up to a page.
         layout = self.layout

@@ -14,11 +14,12 @@ import gdb
 from gdbheap import packages
 from gdbheap.commands import command_named
 from gdbheap.errors import HeapError, NoHeap, UnusedHeap
-from gdbheap.files import kernel_text, open_new
+from gdbheap.files import open_new
 from gdbheap.glibc.locate.find_libc import other_mallocs
 from gdbheap.inside_gdb.debugger import GdbDebugger
 from gdbheap.inside_gdb.gate_watch import Watch
 from gdbheap.inside_gdb.last_moments import has_ended, is_unheard_of, let_end, let_go_ended
+from gdbheap.inside_gdb.signals import is_fatal, name_of
 from gdbheap.inside_gdb.vfork_children import VforkChildren
 from gdbheap.inside_gdb.ways_out import WayOut, WaysOut
 from gdbheap.interface.arguments import parse
@@ -38,8 +39,6 @@ _SETTINGS = (
     "libthread-db-search-path /dev/null",
 )
 _FOLLOWING = ("detach-on-fork off", "follow-fork-mode parent", "schedule-multiple on")
-# By default these do not end a process (signal(7)).
-_HARMLESS = frozenset(["SIGCHLD", "SIGURG", "SIGWINCH", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"])
 # So many times in a row gdb is let try anew, after a pause in seconds, where it cannot let the processes run.
 _MOST_FAILURES = 25
 _PAUSE = 0.02
@@ -152,7 +151,7 @@ class _Gate:
     def _stopped(self, event: Any) -> None:
         inferior = gdb.selected_inferior()
         if isinstance(event, gdb.SignalEvent):
-            if _is_fatal(inferior.pid, event.stop_signal):
+            if is_fatal(inferior.pid, event.stop_signal):
                 self._look(inferior, "signal")
                 self._let_end(inferior, {"kind": "signal", "signal": event.stop_signal}, event.stop_signal)
         else:
@@ -222,7 +221,7 @@ class _Gate:
         if status is not None:
             return self._has_ended(event.inferior, {"kind": "exit", "status": int(status)})
         number = gdb.convenience_variable("_exitsignal")
-        name = "" if number is None else _name_of(int(number))
+        name = "" if number is None else name_of(int(number))
         return self._has_ended(event.inferior, {"kind": "signal", "signal": name})
 
     def _has_ended(self, inferior: gdb.Inferior, end: dict[str, Any]) -> None:
@@ -258,37 +257,8 @@ def _program() -> str:
     return (space.filename if space is not None else "") or ""
 
 
-def _is_fatal(pid: int, name: str) -> bool:
-    """Whether this signal ends the process: neither handled nor ignored, nor harmless by default."""
-    number = _number_of(name)
-    if name in _HARMLESS or number is None:
-        return False
-    try:
-        lines = dict(line.split(":", 1) for line in kernel_text(f"/proc/{pid}/status").splitlines() if ":" in line)
-        taken = int(lines["SigCgt"], 16) | int(lines["SigIgn"], 16)
-    except (OSError, KeyError, ValueError):
-        return True
-    return not taken >> (number - 1) & 1
-
-
-def _number_of(name: str) -> int | None:
-    """Return the number of a signal by gdb's name ("SIGSEGV", "SIG34"); None for one of gdb's own."""
-    if name in signal.Signals.__members__:
-        return int(signal.Signals[name])
-    digits = name[3:]
-    return int(digits) if digits.isdecimal() else None
-
-
 def _end(status: int) -> dict[str, Any]:
     """Return the end of a process as wait() tells it."""
     if os.WIFSIGNALED(status):
-        return {"kind": "signal", "signal": _name_of(os.WTERMSIG(status))}
+        return {"kind": "signal", "signal": name_of(os.WTERMSIG(status))}
     return {"kind": "exit", "status": os.WEXITSTATUS(status)}
-
-
-def _name_of(number: int) -> str:
-    """Return the name of a signal as Linux numbers it."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

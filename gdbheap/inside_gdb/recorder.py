@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from gdbheap.inside_gdb.freed_samples import FreedSamples
 from gdbheap.inside_gdb.one_process import kept_to_one_process
 from gdbheap.inside_gdb.record_alarm import ALARM_NAME, Alarm, handled, silence
 from gdbheap.inside_gdb.running_memory import RunningMemory
+from gdbheap.inside_gdb.signals import is_fatal, taken_signals
 from gdbheap.inside_gdb.trapped_calls import TrappedCalls, delete_traps
 from gdbheap.process.process import Process
 from gdbheap.process.recording import FOLLOWED_LONG, Recording, RecordingEnd, Sample, Sampling
@@ -45,7 +47,10 @@ def record(process: Process, sampling: Sampling) -> Recording:
     ended. gdb.error where it cannot be run."""
     memory = RunningMemory(process.pid or 0, process.pointer_size)
     try:
-        with handled(ALARM_NAME, "stop print nopass"), kept_to_one_process() as set_aside:
+        with ExitStack() as kept, kept_to_one_process() as set_aside:
+            kept.enter_context(handled(ALARM_NAME, "stop print nopass"))
+            for name in taken_signals(gdb.selected_inferior().pid):
+                kept.enter_context(handled(name, "nostop noprint pass"))
             return replace(_Recorder(process, sampling, memory).record(), set_aside=set_aside)
     finally:
         delete_traps()  # Ctrl-C may come before there is a recorder
@@ -205,11 +210,11 @@ class _Recorder:
                 self._alarm.seen()
                 gdb.execute("queue-signal 0", to_string=True)  # or gdb would pass it on when it lets the process go
                 return None
-            return (
-                (RecordingEnd.INTERRUPTED, "")
-                if event.stop_signal == "SIGINT"
-                else (RecordingEnd.SIGNAL, event.stop_signal)
-            )
+            if event.stop_signal == "SIGINT":
+                return RecordingEnd.INTERRUPTED, ""
+            # Others that the program takes by now, gdb passes on.
+            is_end = is_fatal(gdb.selected_inferior().pid, event.stop_signal)
+            return (RecordingEnd.SIGNAL, event.stop_signal) if is_end else None
         if isinstance(event, gdb.ExitedEvent):
             return RecordingEnd.EXITED, ""
         return RecordingEnd.STOPPED, ""

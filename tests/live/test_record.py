@@ -81,6 +81,7 @@ def test_without_symbols_a_stack_has_modules_and_offsets():
     [
         ("300", (), "exited"),
         ("300 signal", (), "signal"),
+        ("300 handled", (), "exited"),
         ("300 exec", (), "executed another program"),
         ("", ("break served if request == 400",), "breakpoint"),
     ],

@@ -88,6 +88,9 @@ class SlabHeap:
     def requests_of(self, size: int) -> range:
         return range(self.slot + 1)
 
+    def largest_size_of(self, request: int) -> int:
+        return self.size_of(request)
+
     def may_be_made_for(self, mem: int, request: int) -> bool:
         piece = self.piece_at(mem)
         return piece is not None and (piece.mem, piece.state) == (mem, IN_USE) and request <= self.slot

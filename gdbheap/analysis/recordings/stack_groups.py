@@ -70,12 +70,13 @@ def unexplained_growth(
 ) -> dict[int, int]:
     """Return by size how many more blocks are in use than before, of the sizes that were to be sampled and of which no
     group has one alive."""
-    explained = {size for group in groups for size in group.alive_sizes}
+    alive = {size for group in groups for size in group.alive_sizes}
+    explained = [(size, heap.largest_size_of(heap.requests_of(size)[-1])) for size in alive]
     return {
         size: count - before.get(size, 0)
         for size, count in sizes_in_use(heap).items()
         if count - before.get(size, 0) > _NEGLIGIBLE
-        and size not in explained
+        and not any(least <= size <= most for least, most in explained)
         and sampling.wants_any(heap.requests_of(size))
     }
 

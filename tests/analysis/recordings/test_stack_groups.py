@@ -29,6 +29,9 @@ class OneSize:
     def requests_of(self, size):
         return range(size - 0x17, size - 7)
 
+    def largest_size_of(self, request):
+        return self.size_of(request) + 0x10
+
     def may_be_made_for(self, mem, request):
         return mem in self.mems and self.size_of(request) == 0x40
 
@@ -135,3 +138,13 @@ def test_buffers_that_are_rewritten_explain_the_growth_that_nothing_else_explain
     groups, unexplained = grouped([sample("buffers", mem, is_rewritten=True) for mem in kept[:9]], kept)
     assert (groups["buffers"].alive, groups["buffers"].grown, groups["buffers"].doubtful) == (9, 100, 0)
     assert not unexplained
+
+
+def test_a_block_with_what_was_too_little_to_split_off_is_not_unexplained():
+    heap = OneSize(0x1000 * place for place in range(1, 101))
+    groups, _ = grouped([sample("keeps", 0x1000)], heap.mems)
+
+    def unexplained(size):
+        return unexplained_growth([replace(groups["keeps"], alive_sizes=frozenset([size]))], heap, {}, ALL)
+
+    assert (unexplained(0x40), unexplained(0x30), unexplained(0x20)) == ({}, {}, {0x40: 100})
