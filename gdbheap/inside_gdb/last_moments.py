@@ -24,13 +24,11 @@ _TRAP = "SIGTRAP"
 
 
 def let_end(inferior: gdb.Inferior, signal_name: str = "") -> int | None:
-    """Let go of a process that is about to end, by the signal that it was stopped by where one is named. Return how it
-    has ended, as wait() tells it; None: it has not yet, or somebody else was told."""
+    """Let go of a process whose first thread is there and that is about to end, by the signal that it was stopped by
+    where one is named. Return how it has ended, as wait() tells it; None: it has not yet, or somebody else was told."""
     process = inferior.pid
     if is_unheard_of(process):
         return let_go_ended(inferior)
-    # A first thread that has ended before the others tells of its own end alone.
-    is_told = not has_ended(process)
     with _passed_on(signal_name):
         let_go(inferior)
     until, pause = time.monotonic() + _PATIENCE, _FIRST_PAUSE
@@ -41,7 +39,7 @@ def let_end(inferior: gdb.Inferior, signal_name: str = "") -> int | None:
                 return status
         states = thread_states(process)
         if states <= set(_ENDED):
-            return _exit_code(process) if states and is_told else None
+            return _exit_code(process)
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
     return None

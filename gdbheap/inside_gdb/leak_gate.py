@@ -207,7 +207,8 @@ class _Gate:
 
     def _let_end(self, inferior: gdb.Inferior, end: dict[str, Any], signal_name: str = "") -> None:
         """Let go of a process that is about to end in this way, and note how it did."""
-        if self._vforks.depth:
+        # gdb may die of letting go of a process whose first thread has ended before.
+        if self._vforks.depth or has_ended(inferior.pid):
             return
         self._known[inferior.num] = (inferior.pid, _program())
         self._let_go.add(inferior.num)
