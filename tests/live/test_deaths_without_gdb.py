@@ -42,6 +42,8 @@ WRONG_IN_GDB = {
 }
 # (gdb 10 does not always find what free_this was given; gdb 18 not what strlen was.)
 WRONG_IN_RELEASE = {10: {"free_interior": "free_this(void *p)"}, 18: {"null_in_libc": "strlen(text)"}}
+# gdb 10 leaves free() out of i386's stacks where that ended in a jump to what it calls: nor does it know its argument.
+LEFT_OUT = {10: "__GI___libc_free"}
 # These releases number i386's frames in a way of their own: gdb 10 leaves out free(), which ended in a jump to what it
 # calls; from 17 on it takes an inlined function for longer than it is.
 ODD_NUMBERS = (10, 17, 18)
@@ -146,13 +148,14 @@ def test_a_death_is_told_as_gdb_tells_it(family, bits, tmp_path):
         asked[name] = file, core
     gdbs = asked_of_gdb(family, bits, asked)
     right = {**WRONG_IN_GDB, **WRONG_IN_RELEASE.get(gdb_release(), {})} if bits == "i386" else {}
+    left_out = LEFT_OUT.get(gdb_release()) if bits == "i386" else None
     wrong = []
     for (name, question), gdb_said in gdbs.items():
         mine = asked[name][1].asked[question]
         texts = [comparable(each, bits) for each in (gdb_said, mine)]
         if name in right and question.startswith(("fault", "explain")):
             assert question != "fault" or right[name] in mine["totals"]["source"]
-        elif texts[0] != texts[1]:
+        elif texts[0] != texts[1] and (left_out is None or left_out not in texts[1]):
             differs = next((at for at, pair in enumerate(zip(*texts)) if pair[0] != pair[1]), 0)
             wrong.append((name, question, *(each[max(0, differs - 100) : differs + 200] for each in texts)))
     wrong += [(name, "heap snapshot") for name, (file, _) in asked.items() if not same_snapshot(file)]
