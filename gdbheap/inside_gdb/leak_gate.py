@@ -19,7 +19,7 @@ from gdbheap.glibc.locate.find_libc import other_mallocs
 from gdbheap.inside_gdb.debugger import GdbDebugger
 from gdbheap.inside_gdb.gate_watch import Watch
 from gdbheap.inside_gdb.last_moments import has_ended, is_unheard_of, let_end, let_go_ended
-from gdbheap.inside_gdb.signals import is_fatal, name_of
+from gdbheap.inside_gdb.signals import is_fatal, is_own_trap, name_of
 from gdbheap.inside_gdb.vfork_children import VforkChildren
 from gdbheap.inside_gdb.ways_out import WayOut, WaysOut
 from gdbheap.interface.arguments import parse
@@ -87,6 +87,8 @@ class _Gate:
         # gdb tells of the end of those that it is detached from, too.
         self._let_go: set[int] = set()
         self._event: Any = None
+        # How the selected thread goes on: gdb keeps a SIGTRAP to itself, unless it is told otherwise.
+        self._on = "continue"
         self._words = "--kind all --json" + (" --places" if places else "")
         self._target = Target(GdbDebugger(lambda name: gdb.parameter(f"{PREFIX} {name}")))
         for each in (*_SETTINGS, f"exec-wrapper sh {starter}", *(_FOLLOWING if follow_children else ())):
@@ -120,7 +122,8 @@ class _Gate:
     def _go_on(self) -> None:
         """Let the processes run to the next stop, see what that is, and select one that can go on."""
         self._event = None
-        gdb.execute("continue", to_string=True)
+        on, self._on = self._on, "continue"
+        gdb.execute(on, to_string=True)
         if self._event is not None:
             self._stopped(self._event)
         self._forget_the_killed()
@@ -151,9 +154,7 @@ class _Gate:
     def _stopped(self, event: Any) -> None:
         inferior = gdb.selected_inferior()
         if isinstance(event, gdb.SignalEvent):
-            if is_fatal(inferior.pid, event.stop_signal):
-                self._look(inferior, "signal")
-                self._let_end(inferior, {"kind": "signal", "signal": event.stop_signal}, event.stop_signal)
+            self._signalled(inferior, event.stop_signal)
         else:
             way = self._ways_out.way(event)
             if way is WayOut.VFORK:
@@ -165,8 +166,16 @@ class _Gate:
                 status = self._status() if way is WayOut.EXIT else None
                 if status is not None:
                     self._let_end(inferior, {"kind": "exit", "status": status})
+            elif is_own_trap(event):
+                self._signalled(inferior, "SIGTRAP")
+                self._on = "signal SIGTRAP" if inferior.pid else "continue"
         if inferior.pid:
             self._known[inferior.num] = (inferior.pid, _program())
+
+    def _signalled(self, inferior: gdb.Inferior, name: str) -> None:
+        if is_fatal(inferior.pid, name):
+            self._look(inferior, "signal")
+            self._let_end(inferior, {"kind": "signal", "signal": name}, name)
 
     def _status(self) -> int | None:
         try:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
+
+import gdb
 
 from gdbheap.files import kernel_text
 
@@ -11,12 +14,27 @@ _HARMLESS = frozenset(["SIGCHLD", "SIGURG", "SIGWINCH", "SIGCONT", "SIGSTOP", "S
 # Ctrl-C, breakpoints, and glibc's own between threads, which gdb lets pass in any case.
 _GDBS = frozenset(["SIGINT", "SIGTRAP", "SIG32", "SIG33"])
 _FIRST_OF_THREADS = 32
+# Of a SIGTRAP: sent by somebody, or by an instruction of the program's (siginfo's codes; those of the stops that gdb
+# asks for are others).
+_OWN_TRAPS = frozenset([0, -1, -6, 1, 0x80])
 
 
 def is_fatal(pid: int, name: str) -> bool:
     """Whether this signal ends the process: neither handled nor ignored, nor harmless by default."""
     number = _number_of(name)
     return name not in _HARMLESS and number is not None and number not in _taken(pid)
+
+
+def is_own_trap(event: Any) -> bool:
+    """Whether the program was stopped by a SIGTRAP that is not gdb's business: gdb has no signal's event for one."""
+    if type(event) is not gdb.StopEvent:
+        return False
+    try:
+        told = gdb.parse_and_eval("$_siginfo")
+        number, code = int(told["si_signo"]), int(told["si_code"])
+    except gdb.error:
+        return False
+    return number == signal.SIGTRAP and code in _OWN_TRAPS
 
 
 def taken_signals(pid: int) -> list[str]:

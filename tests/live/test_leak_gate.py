@@ -64,6 +64,8 @@ WAYS = {
     "abort": (1, {"kind": "signal", "signal": "SIGABRT"}),
     "segv": (1, {"kind": "signal", "signal": "SIGSEGV"}),
     "term": (1, {"kind": "signal", "signal": "SIGTERM"}),
+    "trap": (1, {"kind": "signal", "signal": "SIGTRAP"}),
+    "traps": (1, {"kind": "signal", "signal": "SIGTRAP"}),
     "alarm": (1, {"kind": "signal", "signal": "SIGALRM"}),
     "killed": (None, {"kind": "signal", "signal": "SIGKILL"}),
     "handled": (1, {"kind": "exit", "status": 7}),
@@ -100,7 +102,7 @@ def by_process(answer):
     return found
 
 
-@pytest.mark.parametrize("way", ["exit", "segv", "raw", "main_thread"])
+@pytest.mark.parametrize("way", ["exit", "segv", "trap", "raw", "main_thread"])
 def test_the_same_where_it_is_the_only_process(way):
     count, end = WAYS[way]
     answer, status, _ = gate(way)
