@@ -58,7 +58,8 @@ class AddressLimits:
 
     `lowest` is vm.mmap_min_addr, `guard_gap` what stays free below a mapping that grows down (stack_guard_gap),
     `stack` RLIMIT_STACK. `huge_alignment`: anonymous mappings of whole multiples of a huge page (2 MiB where pages are
-    4 KiB) are put at such a multiple (64-bit processes, Linux 6.7 and later).
+    4 KiB) are put at such a multiple (64-bit processes, Linux 6.7 and later). `unaccounts`: what mprotect() makes
+    unwritable before anything was written there is no longer charged to the commit limit (Linux 6.7 and later).
     """
 
     mmap_base: int
@@ -67,6 +68,7 @@ class AddressLimits:
     stack: int = 8 << 20
     guard_gap: int = 256 * PAGE
     huge_alignment: bool = True
+    unaccounts: bool = True
     page_size: int = PAGE
 
     def page_up(self, value: int) -> int:

@@ -243,8 +243,8 @@ class ModelMappings:
         accounted = mapping.accounted
         if access & WRITE and not mapping.shared and not mapping.access & WRITE:
             accounted = True
-        elif not access & WRITE and mapping.file is None and mapping.anonymous_family is None:
-            accounted = False
+        elif self.limits.unaccounts and not access & WRITE and mapping.file is None:
+            accounted = accounted and mapping.anonymous_family is not None
         index = self.mappings.index(mapping)
         changed = replace(mapping.part(start, end), access=access, accounted=accounted, key=key)
         pieces = [changed]

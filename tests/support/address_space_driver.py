@@ -131,15 +131,15 @@ class Driver:
         mmap_base = self._mmap_base()
         lowest = int(Path("/proc/sys/vm/mmap_min_addr").read_text())
         highest = highest_address(self.pointer_size, next(end for _, end, _, name in maps if name == "[stack]"))
-        release = tuple(map(int, platform.release().split(".")[:2]))
-        aligned = self.pointer_size == 8 and release >= (6, 7)
+        is_new = tuple(map(int, platform.release().split(".")[:2])) >= (6, 7)
         limits = AddressLimits(
             mmap_base,
             lowest=lowest,
             highest=highest,
             stack=stack,
             guard_gap=256 * PAGE,
-            huge_alignment=aligned,
+            huge_alignment=self.pointer_size == 8 and is_new,
+            unaccounts=is_new,
             page_size=PAGE,
         )
         # A kernel that was built without keys lacks even this call.
