@@ -30,7 +30,9 @@ def is_own_trap(event: Any) -> bool:
     if type(event) is not gdb.StopEvent:
         return False
     try:
-        told = gdb.parse_and_eval("$_siginfo")
+        told = gdb.convenience_variable("_siginfo")
+        if told is None:
+            return False
         number, code = int(told["si_signo"]), int(told["si_code"])
     except gdb.error:
         return False
