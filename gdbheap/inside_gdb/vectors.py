@@ -58,8 +58,17 @@ def _words_of(frame: gdb.Frame, machine: Machine) -> Iterator[tuple[str, int]]:
         for member in machine.vector_words.format(count=count).split("."):
             words = words[member]
         for at in range(count):
-            word = machine.untagged(int(words[at]) & machine.mask)
+            word = machine.untagged(_number(words, at) & machine.mask)
             if word >= _LEAST:
                 # (The lowest bytes are the register that has them for its own.)
                 yield f"{family if 8 * at * pointer_size >= least else narrowest}{index}", word
         index += 1
+
+
+def _number(words: gdb.Value, at: int) -> int:
+    """Return one of a register's words, 0 where gdb does not know it: of a core that gdb itself has written it may know
+    no more than the lower half (seen with gdb 18 on a processor of AMD's that has registers of 512 bits)."""
+    try:
+        return int(words[at])
+    except gdb.error:
+        return 0

@@ -257,7 +257,7 @@ Interrupt.calls)
 
 
 INTERRUPTED_GRAPH = """
-import os, signal
+import contextlib, os, signal
 from gdbheap.inside_gdb.answering import TARGET
 
 class Interrupt:
@@ -265,6 +265,9 @@ class Interrupt:
     def __call__(self, address):
         if TARGET._heap is not None:
             os.kill(os.getpid(), signal.SIGINT)
+
+    def doing(self, work):
+        return contextlib.nullcontext()
 
     def of_types(self, read):
         pass

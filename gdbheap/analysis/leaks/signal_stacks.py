@@ -1,8 +1,8 @@
 """Stacks for signals (sigaltstack) of malloc'ed memory: only the kernel knows where they are, and it does not tell.
 
 Their size gives them away: programs ask for a multiple of what a signal's frame may need, which the kernel tells,
-and which no other size is by chance. Where a module of the program's calls sigaltstack, a round size will do, if the
-block's lower half, which signals hardly ever reach, was never written.
+and which hardly another size is by chance; nothing is one where no module of the program's calls sigaltstack. Where
+one does, a round size will do, if the block's lower half, which signals hardly ever reach, was never written.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from gdbheap.allocators.blocks import Blocks
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.dynamic_symbols import DynamicSymbols
-from gdbheap.process.images.auxv import AT_MINSIGSTKSZ
+from gdbheap.process.images.auxv import AT_BASE, AT_MINSIGSTKSZ
 from gdbheap.process.images.elf_image import read_image
 from gdbheap.process.memory import Memory, readable_pieces
 from gdbheap.process.process import Process
@@ -34,6 +34,11 @@ _LINKS = 4
 
 def find_signal_stacks(process: Process, blocks: Blocks, lost: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Return which of the lost blocks are as large as signal stacks; of one size not more than there are threads."""
+    return distinct(np.concatenate([_multiples(process, blocks, lost), _round_ones(process, blocks, lost)]))
+
+
+def _multiples(process: Process, blocks: Blocks, lost: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return those that are so many times the smallest stack. What a static program calls is not known."""
     smallest = process.auxv.get(AT_MINSIGSTKSZ, 0)
     found = [np.empty(0, np.int32)]
     usable = blocks.end - blocks.start
@@ -43,7 +48,9 @@ def find_signal_stacks(process: Process, blocks: Blocks, lost: NDArray[np.bool_]
         alike = np.flatnonzero(lost & (usable - np.uint64(size) < np.uint64(slack)))
         if len(alike) <= len(process.threads):
             found.append(alike.astype(np.int32))
-    return distinct(np.concatenate([*found, _round_ones(process, blocks, lost)]))
+    all_of_them = np.concatenate(found)
+    is_dynamic = process.auxv.get(AT_BASE, 0) != 0
+    return all_of_them[:0] if len(all_of_them) and is_dynamic and not _calls_sigaltstack(process) else all_of_them
 
 
 def _round_ones(process: Process, blocks: Blocks, lost: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -11,7 +11,7 @@ from gdbheap.analysis.leaks import signal_stacks
 from gdbheap.analysis.leaks.signal_stacks import find_signal_stacks
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import AddressSpace
-from gdbheap.process.images.auxv import AT_MINSIGSTKSZ
+from gdbheap.process.images.auxv import AT_BASE, AT_MINSIGSTKSZ
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.process import Process, Thread
 
@@ -34,6 +34,12 @@ def test_multiples_of_the_smallest_stack_are_stacks_and_others_are_not(times):
 
 def test_more_of_them_than_threads_are_something_else():
     assert found([SMALLEST] * 3, 2, {AT_MINSIGSTKSZ: SMALLEST}) == []
+
+
+@pytest.mark.parametrize(("calls", "stacks"), [(True, [0]), (False, [])])
+def test_a_program_that_never_calls_sigaltstack_has_none(monkeypatch, calls, stacks):
+    monkeypatch.setattr(signal_stacks, "_calls_sigaltstack", lambda _: calls)
+    assert found([SMALLEST], 2, {AT_MINSIGSTKSZ: SMALLEST, AT_BASE: 0x7F0000000000}) == stacks
 
 
 def test_without_the_kernels_word_nothing_is_guessed():
