@@ -37,7 +37,6 @@ PURE = (
     "live/test_without_gdb.py",
     "live/test_stacks_without_gdb.py",
     "live/test_bundle.py",
-    "live/test_deaths_without_gdb.py",
     "test_architecture.py",
     "test_lazy.py",
     "test_leak_promises.py",
