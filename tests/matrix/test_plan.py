@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from matrix import roots
-from matrix.plan import AARCH64, PAGES, PURE, all_test_files, files_for, parts_for
+from matrix.plan import AARCH64, DEATHS, PAGES, PURE, all_test_files, files_for, parts_for
 
 CHECKOUT = Path(__file__).parents[2]
 FILES = all_test_files(CHECKOUT)
@@ -23,7 +23,7 @@ def test_every_test_file_is_in_one_part_of_each_system_it_is_for() -> None:
 def test_what_is_not_pure_runs_in_every_system_and_what_is_with_the_oldest_and_the_newest_python() -> None:
     runs = Counter(name for system in roots.SYSTEMS for name in files_for(system, FILES))
     assert runs.keys() == set(FILES)
-    assert runs.pop(f"tests/{PAGES}") == runs.pop(f"tests/{AARCH64}") == 1
+    assert [runs.pop(f"tests/{name}") for name in (PAGES, AARCH64, DEATHS)] == [1, 1, 1]
     for name, count in runs.items():
         assert count == (2 if name.startswith(tuple(f"tests/{each}" for each in PURE)) else len(roots.SYSTEMS)), name
     oldest = {min(roots.SYSTEMS, key=lambda each: version(each.python)).python, roots.SYSTEMS[0].python}
