@@ -18,7 +18,7 @@ from gdbheap.files import open_new
 from gdbheap.glibc.locate.find_libc import other_mallocs
 from gdbheap.inside_gdb.debugger import GdbDebugger
 from gdbheap.inside_gdb.gate_watch import Watch
-from gdbheap.inside_gdb.last_moments import has_ended, is_unheard_of, let_end, let_go_ended
+from gdbheap.inside_gdb.last_moments import has_ended, is_unheard_of, let_end, let_go_ended, thread_states
 from gdbheap.inside_gdb.signals import is_fatal, is_own_trap, name_of
 from gdbheap.inside_gdb.vfork_children import VforkChildren
 from gdbheap.inside_gdb.ways_out import WayOut, WaysOut
@@ -114,7 +114,9 @@ class _Gate:
             except gdb.error:  # a thread of a process that was killed has no registers
                 failures += 1
                 if failures == _MOST_FAILURES:
-                    raise
+                    if not self._let_all_end():
+                        raise
+                    break
                 time.sleep(_PAUSE)
                 self._forget_the_killed()
                 self._select_one_of([each for each in gdb.inferiors() if each.pid and not has_ended(each.pid)])
@@ -129,6 +131,22 @@ class _Gate:
         self._forget_the_killed()
         if not gdb.selected_inferior().pid:
             self._select_one_of([each for each in gdb.inferiors() if each.pid])
+
+    def _let_all_end(self) -> bool:
+        """Let go of all processes where gdb can no longer have them run (gdb 10 takes one for running that stands
+        still, where another was killed at that moment); return whether they have ended."""
+        have_ended = True
+        for each in reversed(gdb.inferiors()):
+            if each.pid:
+                pid, program = self._known.get(each.num, (each.pid, _program()))
+                self._let_go.add(each.num)
+                status = let_end(each)
+                if status is None and not thread_states(pid):
+                    status = signal.SIGKILL  # one that gdb holds ends by nothing else
+                have_ended &= status is not None
+                end = _end(status or 0)
+                self.processes.append({**_process(pid, program, end["kind"], _LOST_HOLD), "end": end})
+        return have_ended
 
     def _forget_the_killed(self) -> None:
         """gdb waits for ever where a process was killed while it stood still."""
@@ -256,6 +274,7 @@ _UNWATCHED = {
     "exec": "it called exec past libc: --system-calls stops at the system call itself",
     "signal": "it was killed from outside, with no time to look (SIGKILL)",
 }
+_LOST_HOLD = "gdb could follow it no longer, for another process was killed"
 
 
 def _process(pid: int, program: str, kind: str, trouble: str | None = None) -> dict[str, Any]:
