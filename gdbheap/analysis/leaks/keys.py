@@ -4,6 +4,7 @@ chance."""
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.hidden import alike
@@ -34,6 +35,8 @@ _MOST_BITS = 24
 # Bits of evidence against chance, beyond those for the number of keys that were tried.
 _EVIDENCE = 40.0
 _PURE = 0.9
+# So many other keys, those with the most hits, are held against one that was found.
+_MOST_RIVALS = 64
 # Of the words that a key turns into starts of blocks, so many may lead to blocks that are not lost.
 _LEDGER = 0.02
 
@@ -50,6 +53,7 @@ def find_keys(hidden: Words, starts: StartTable, everything: Words, machine: Mac
     first = np.flatnonzero(np.diff(kind, prepend=~kind[:1]) != 0)
     count = np.diff(first, append=len(values))
     keys: list[int] = []
+    blocks: StartTable | None = None
     tried, each = 0, min(len(starts) * _SEEDS, _MOST_TRIALS)
     for group in np.argsort(-count, kind="stable").tolist():
         if count[group] < _FEWEST or tried == _MOST_GROUPS or tried * each >= _MOST_TRIALS_IN_ALL:
@@ -62,7 +66,9 @@ def find_keys(hidden: Words, starts: StartTable, everything: Words, machine: Mac
         words = words[np.argsort(_mixed(words))[:_MOST_WORDS]]
         key = _key_of_group(words, starts)
         if key and key not in keys and not _is_ledger(words ^ np.uint64(key), starts, everything):
-            keys.append(key)
+            blocks = blocks or StartTable(everything)
+            if not _is_outdone(words, key, blocks):
+                keys.append(key)
     return keys
 
 
@@ -83,8 +89,28 @@ def _is_ledger(decoded: Words, starts: StartTable, everything: Words) -> bool:
     return elsewhere > _LEDGER * hits or 2 * elsewhere * len(starts) > hits * others > 0
 
 
+def _is_outdone(words: Words, key: int, blocks: StartTable) -> bool:
+    """Whether another key turns more of the words into starts of blocks, lost or not: that is theirs. (Where blocks
+    lie in rows, a ledger's key with a few bits changed turns the notes on some into the starts of others.)"""
+    own = np.count_nonzero(blocks.holds(words ^ np.uint64(key)))
+    for keys, hits in _candidates(words, blocks):
+        for rival in keys[np.argsort(-hits, kind="stable")[:_MOST_RIVALS]]:
+            if np.count_nonzero(blocks.holds(words ^ rival)) > own:
+                return True
+    return False
+
+
 def _key_of_group(words: Words, starts: StartTable) -> int:
     """Return the key of these words; 0 where they have none."""
+    for keys, hits in _candidates(words, starts):
+        best = int(keys[np.argmax(hits)])
+        if _evidence(words ^ np.uint64(best), starts) > _EVIDENCE + math.log2(len(starts) + 1):
+            return best
+    return 0
+
+
+def _candidates(words: Words, starts: StartTable) -> Iterator[tuple[Words, NDArray[np.intp]]]:
+    """Yield for one word after the other the keys that turn it and enough of some others into starts, and how many."""
     step = math.ceil(len(starts) * _SEEDS / _MOST_TRIALS)
     targets = starts.address[::step]
     for seed in range(min(_SEEDS * step, _MOST_SEEDS, len(words))):
@@ -98,10 +124,7 @@ def _key_of_group(words: Words, starts: StartTable) -> int:
             kept = hits >= min(least, max(len(words) - _SEEDS, 1))
             keys, hits = keys[kept], hits[kept]
         if len(keys):
-            best = int(keys[np.argmax(hits)])
-            if best and _evidence(words ^ np.uint64(best), starts) > _EVIDENCE + math.log2(len(targets) + 1):
-                return best
-    return 0
+            yield keys, hits
 
 
 class StartTable:

@@ -10,6 +10,7 @@ import pytest
 
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.leaks.encoded import ROOT, Encoded, Searched, find_encoded
+from gdbheap.analysis.leaks.keys import StartTable, find_keys
 from gdbheap.analysis.pointers.graph import PointerFilter, read_graph, read_pointers
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.machine.x86.machines import X86_64
@@ -169,3 +170,17 @@ NO_POINTERS = {
 def test_regular_numbers_beside_blocks_are_not_taken_for_pointers(name):
     blocks, words = NO_POINTERS[name]
     assert found(blocks, words) == []
+
+
+def test_a_ledger_of_blocks_in_rows_holds_none_by_another_key_either():
+    """With a few bits of the ledger's key changed, the notes on some lost blocks of a row lead to others of it."""
+    for seed in range(300):
+        random_, at, start, row = random.Random(seed), HEAP + 0x2A0, [], []
+        for number in range(130):
+            row.append(25 <= number < 115 and random_.random() < 0.97)
+            start.append(at)
+            at += 0x80 if row[-1] else random_.choice((0x30, 0x40, 0x40, 0x60, 0x110))
+        small = [number for number in range(130) if not row[number]]
+        held = random_.sample(small, min(19, len(small)))
+        blocks = np.array(start, np.uint64)
+        assert find_keys(~blocks, StartTable(np.delete(blocks, held)), blocks, X86_64) == [], seed
