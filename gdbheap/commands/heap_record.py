@@ -24,6 +24,7 @@ from gdbheap.sentences.recordings import (
     recording_of_growth,
     recording_summary,
     unexplained_summary,
+    untyped_summary,
 )
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
@@ -59,6 +60,8 @@ _DEFAULT_SECONDS = 10
 # So much of the time that the process may be held goes into a second look at the heap.
 _MUCH = 0.25
 _DEFAULT_SLOWDOWN = 10
+# To find the types takes as long as to read so large a heap ten times: the process is not held for that unasked.
+_MOST_TYPED = 50_000
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -70,19 +73,24 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     began = time.monotonic()
     view = target.heap()
     before = sizes_in_use(view)
-    is_quick = time.monotonic() - began < _MUCH * sampling.seconds * sampling.slowdown
+    stood_before = time.monotonic() - began
+    is_quick = stood_before < _MUCH * sampling.seconds * sampling.slowdown
     recording, sampling = _record(target, sampling, before if is_quick else None)
+    ended = time.monotonic()
     after, notes = (None, []) if recording.end is RecordingEnd.EXECUTED else _heap_after(target)
     groups = stack_groups(recording.samples, view, after, before)
     unexplained = {} if after is None else unexplained_growth(groups, after, before, sampling)
     again = recording_of_growth(unexplained, view, sampling)
-    groups, rows = _of_type(groups, _rows(target, groups, after is not None), arguments["type"])
+    is_large = arguments["type"] is None and after is not None and len(after.blocks()) > _MOST_TYPED
+    rows = _rows(target, groups, after is not None and not is_large)
+    groups, rows = _of_type(groups, rows, arguments["type"])
     if (folded := folded_report(COMMAND.name, arguments, lambda: _stacks(groups))) is not None:
         return folded
-    stood = time.monotonic() - began - recording.seconds
+    stood = stood_before, time.monotonic() - ended
     alive = sum(row.alive or 0 for row in rows), sum(row.alive_bytes or 0 for row in rows)
     after_table = (
         *recording_summary(recording, sampling, stood, *alive),
+        *untyped_summary(is_large),
         *doubtful_summary(sum(group.doubtful for group in groups)),
         *unexplained_summary(unexplained, again),
         *profiles_written(arguments, lambda: _stacks(groups)),
@@ -92,7 +100,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         (
             Table(columns_of(_Row), rows, list(_display_rows(groups, rows, limit_of(target, arguments)))),
             Prose(after_table),
-            Facts(_totals(recording, unexplained, stood), shown=False),
+            Facts(_totals(recording, unexplained, sum(stood)), shown=False),
         ),
         notes=tuple(notes),
         next=tuple(_next(recording, rows, again)),
@@ -113,9 +121,9 @@ def _record(target: Target, sampling: Sampling, before: Mapping[int, int] | None
     return target.record(sampling), sampling
 
 
-def _rows(target: Target, groups: Sequence[StackGroup], is_known: bool) -> list[_Row]:
-    """Return a row for each stack; `is_known`: the heap could be read afterwards."""
-    names = block_names(target) if is_known else None
+def _rows(target: Target, groups: Sequence[StackGroup], with_types: bool) -> list[_Row]:
+    """Return a row for each stack; `with_types`: the examples' types are found, which needs the heap."""
+    names = block_names(target) if with_types else None
     return [_row(each, "" if names is None or each.example is None else names.at(each.example)) for each in groups]
 
 
@@ -270,7 +278,12 @@ COMMAND = Command(
     arguments=(
         Argument("--seconds", "count", "Record for this many seconds.", default=_DEFAULT_SECONDS),
         Argument("--size", "range", "Only requests of these sizes, in bytes."),
-        Argument("--type", "word", "Only stacks whose example has a type with this text in its name."),
+        Argument(
+            "--type",
+            "word",
+            "Only stacks whose example has a type with this text in its name (in a heap of more than "
+            f"{_MOST_TYPED:,} blocks, types are found only if this is given: the process is stopped meanwhile).",
+        ),
         Argument(
             "--slowdown",
             "count",

@@ -26,7 +26,7 @@ _WHY = {
 
 
 def recording_summary(
-    recording: Recording, sampling: Sampling, stood: float, alive: int, alive_bytes: int
+    recording: Recording, sampling: Sampling, stood: tuple[float, float], alive: int, alive_bytes: int
 ) -> Iterator[Line]:
     """Yield how much was seen, at which price, and what may have been missed: the process was stopped for `stood`
     seconds more, before and after; `alive` blocks are in use still."""
@@ -36,7 +36,11 @@ def recording_summary(
         f"{part:.1%} of the time (at most {sampling.slowdown:.0%} was asked for)",
         "total",
     )
-    yield Line.plain(f"before and after that, gdb read the heap of the stopped process: {stood:.1f} s", "dim")
+    before, after = stood
+    yield Line.plain(
+        f"before that, the process was stopped for {before:.1f} s while gdb read its heap, and for {after:.1f} s after",
+        "dim",
+    )
     if why := _WHY[recording.end].format(recording.detail):
         yield Line.plain(why)
     if recording.set_aside:
@@ -60,6 +64,16 @@ def recording_summary(
         yield Line.plain(
             f"code that makes less than {3 / of_all:.1%} of the allocations may have been missed; where every call "
             "must be seen, heaptrack or Valgrind's massif is the better tool (from the program's start)",
+            "dim",
+        )
+
+
+def untyped_summary(is_large: bool) -> Iterator[Line]:
+    """Yield that no types were looked for, as the heap is large."""
+    if is_large:
+        yield Line.plain(
+            "types were not looked for: in so large a heap the process would be stopped for long (--type TEXT does, "
+            "`heap types --why ADDRESS` for one block)",
             "dim",
         )
 

@@ -106,6 +106,17 @@ def test_only_the_sizes_asked_for_are_recorded():
     assert all(any(frame.startswith("scratch") for frame in row["frames"]) for row in rows)
 
 
+def test_in_a_large_heap_types_are_looked_for_only_where_they_are_asked_for():
+    small, large = f"{RECORD} --count 3", f"{RECORD} --type session"
+    lower = "python import gdbheap.commands.heap_record as asked; asked._MOST_TYPED = 10"
+    rows = ask([str(build("recorded"))], [RECORD], get_there=[*START, "delete"])[RECORD]["rows"]
+    assert "Session" in rows[0]["type"]
+    said = ask([str(build("recorded"))], [small, large], get_there=[*START, "delete", lower])
+    assert {row["type"] for row in said[small]["rows"]} == {None}
+    assert all("Session" in row["type"] for row in said[large]["rows"])
+    assert said[large]["rows"]
+
+
 def test_the_stacks_are_written_for_flame_graphs(tmp_path):
     file, stack = tmp_path / "stacks", re.compile(r"^(?:.*;)?main;enqueue.*;malloc \d+$", re.MULTILINE)
     command = f"{RECORD} --folded {file}"

@@ -15,6 +15,8 @@ from gdbheap.process.recording import Caller, Sample, Sampling
 _NEGLIGIBLE = 16
 # So many that are alive are no chance.
 _FEW = 3
+# Nearly all blocks are smaller; these are counted in a table, without being sorted.
+_SMALL = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,12 @@ class StackGroup:
 
 def sizes_in_use(heap: Heap) -> dict[int, int]:
     """Return how many blocks of each size are in use."""
-    sizes, counts = np.unique(heap.blocks().size, return_counts=True)
-    return dict(zip(sizes.tolist(), counts.tolist()))
+    size = heap.blocks().size
+    is_small = size < _SMALL
+    of_small = np.bincount(size[is_small].astype(np.intp))
+    small = np.flatnonzero(of_small)
+    large, of_large = np.unique(size[~is_small], return_counts=True)
+    return dict(zip([*small.tolist(), *large.tolist()], [*of_small[small].tolist(), *of_large.tolist()]))
 
 
 def stack_groups(

@@ -7,10 +7,20 @@ from dataclasses import replace
 import numpy
 
 from gdbheap.allocators.blocks import Blocks
-from gdbheap.analysis.recordings.stack_groups import stack_groups, unexplained_growth, wanted_sizes
+from gdbheap.analysis.recordings.stack_groups import sizes_in_use, stack_groups, unexplained_growth, wanted_sizes
 from gdbheap.process.recording import Caller, Sample, Sampling
 
 ALL = Sampling((), 10, 0.1)
+
+
+class Sizes:
+    """A heap whose blocks have these sizes."""
+
+    def __init__(self, sizes):
+        self.sizes = numpy.array(sizes, numpy.uint64)
+
+    def blocks(self):
+        return Blocks(self.sizes, self.sizes, self.sizes, self.sizes)
 
 
 class OneSize:
@@ -44,6 +54,12 @@ def grouped(samples, mems, before=None):
     view = OneSize(mems)
     groups = stack_groups(samples, view, view, before or {})
     return {group.stack[0].function: group for group in groups}, unexplained_growth(groups, view, before or {}, ALL)
+
+
+def test_sizes_of_all_magnitudes_are_counted():
+    huge = 1 << 46
+    assert sizes_in_use(Sizes([0x20, huge, 0x20, 0x40, 1 << 20, huge])) == {0x20: 2, 0x40: 1, 1 << 20: 1, huge: 2}
+    assert sizes_in_use(Sizes([])) == {}
 
 
 def test_growth_is_of_those_whose_blocks_stay():
