@@ -42,10 +42,9 @@ def _said(directory: str, manifest: Manifest) -> Iterator[str]:
     yield f"{printable(directory)}: the core {whose}, and its files"
     yield f"next: python3 -m gdbheap fault --core {core} --sysroot {root} --debug-dir {debug}"
     program = _quoted(f"{os.path.join(directory, ROOT)}{manifest.program}")
-    yield (
-        f"in gdb: gdb -iex 'set sysroot {os.path.join(directory, ROOT)}' "
-        f"-iex 'set debug-file-directory {os.path.join(directory, DEBUG)}' {program} {core}"
-    )
+    sysroot = _quoted(f"set sysroot {os.path.join(directory, ROOT)}")
+    debug_directory = _quoted(f"set debug-file-directory {os.path.join(directory, DEBUG)}")
+    yield f"in gdb: gdb -iex {sysroot} -iex {debug_directory} {program} {core}"
 
 
 def _quoted(text: str) -> str:

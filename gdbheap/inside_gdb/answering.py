@@ -19,12 +19,13 @@ from gdbheap.inside_gdb.debugger import GdbDebugger
 from gdbheap.inside_gdb.names import NAMES
 from gdbheap.inside_gdb.terminal import is_terminal, takes_colour
 from gdbheap.inside_gdb.text import spelled, write
+from gdbheap.inside_gdb.where_typed import TYPED
 from gdbheap.interface.arguments import answer_file, parse, suggest, wants_json
 from gdbheap.interface.command import Command
 from gdbheap.interface.limit import limited, rows_wanted
 from gdbheap.interface.manual import manual
 from gdbheap.interface.prefix import PREFIX
-from gdbheap.report.deliver import STANDARD_OUTPUT, form_of, to_file, to_screen
+from gdbheap.report.deliver import STANDARD_OUTPUT, OutputForm, form_of, to_file, to_screen
 from gdbheap.report.example import example_of
 from gdbheap.report.failure import failure_of
 from gdbheap.report.json import error_line
@@ -69,6 +70,8 @@ def answer(name: str, find: Find, below: tuple[str, ...], line: str, from_tty: b
         _keep_example(report)
         if arguments["json"]:
             report = limited(report, rows_wanted(command, arguments))
+        if form_of(arguments) is OutputForm.TEXT:
+            report = TYPED.report(report)
         path = answer_file(command, arguments)
         if path not in (None, STANDARD_OUTPUT):
             write(to_file(report, path, form_of(arguments)))

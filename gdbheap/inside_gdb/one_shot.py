@@ -12,19 +12,20 @@ import gdb
 from gdbheap.errors import Refused
 from gdbheap.inside_gdb.terminal import takes_colour
 from gdbheap.inside_gdb.text import spelled
+from gdbheap.inside_gdb.where_typed import TYPED
 from gdbheap.interface.arguments import wants_json
 from gdbheap.report.failure import failure_of
 from gdbheap.report.json import error_line
 
 
-def run_all(commands: Sequence[str], output: int, refusal: str, remedies: Sequence[str]) -> None:
+def run_all(commands: Sequence[str], output: int, refusal: str, remedies: Sequence[str], before: Sequence[str]) -> None:
     """Have each command write to the file descriptor `output` in place of gdb's standard output, then end gdb: with
     status 1 where one of them failed or there is nothing to look at, which `refusal` explains ("": gdb has
-    said why)."""
+    said why). `before` are the shell's words before `--do`."""
     gdb.flush()
     os.dup2(output, 1)
     os.close(output)
-    failed = False
+    failed, TYPED.before = False, before
     if os.isatty(1):
         gdb.execute(f"set width {shutil.get_terminal_size().columns}")
         gdb.execute(f"set style enabled {'on' if takes_colour() else 'off'}")

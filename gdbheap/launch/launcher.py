@@ -39,6 +39,11 @@ class Launch:
         self.gdb = gdb
         self.options = list(options)
 
+    def typed(self, command: str, *arguments: str) -> list[str]:
+        """Return gdbheap's words for a command that starts the same gdb."""
+        chosen = [] if self.gdb == "gdb" else ["--gdb", self.gdb]
+        return [*chosen, command, *arguments, *(f"--gdb-option={each}" for each in self.options)]
+
     def run(self, program: str, arguments: Sequence[str]) -> list[str]:
         """Return gdb's words for debugging `program`, to be started with `arguments`; UsageError if it is no
         program."""

@@ -61,7 +61,7 @@ def _broken(pieces: list[tuple[str, str]], text: str, width: int) -> Iterator[tu
 
 def _parts(pieces: list[tuple[str, str]], width: int) -> Iterator[tuple[str, str]]:
     for token, text in pieces:
-        if token == "command":
+        if token in ("command", "later"):
             yield token, text
         else:
             yield from ((token, part) for part in _short(_PARTS.findall(text), width))

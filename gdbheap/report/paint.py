@@ -39,6 +39,7 @@ PALETTE = {
     "symbol": "ansiyellow",
     "type": "ansigreen",
     "command": "bold",
+    "later": "bold",  # a command for another run of the program
     "dim": "ansibrightblack",
     "total": "bold",
     "note": "ansiyellow",

@@ -71,7 +71,7 @@ def catching_lines(diagnosis: Diagnosis) -> Iterator[Line]:
         suspects = ", ".join(f"{suspect:#x}" for suspect in diagnosis.finding.suspects)
         yield labelled("or", f"the size field of {suspects} is the wrong one")
     for index, line in enumerate(diagnosis.commands):
-        yield labelled("" if index else "catch", line, "command")
+        yield labelled("" if index else "catch", line, "later")
 
 
 def further_lines(findings: Sequence[Finding]) -> Iterator[Line]:

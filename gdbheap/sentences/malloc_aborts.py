@@ -52,7 +52,7 @@ def abort_lines(
         yield labelled("pointer", _POINTER_UNKNOWN)
     catch = how_to_catch(heap, died, symbol_at)
     if catch and not died.findings:
-        yield labelled("catch", catch, "command")
+        yield labelled("catch", catch, "later")
 
 
 def _chunk_lines(heap: CheckedHeap, died: MallocAbort) -> Iterator[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -102,7 +103,7 @@ def _end(ran: Ran, groups: Sequence[GroupRow]) -> Iterator[str | Line]:
     first = next((group for group in groups if group.kind != "unread"), None)
     if first is not None and "://" not in first.exemplar:
         question = {"crash": "fault", "leak": "heap leaks", "growth": "heap retained"}.get(first.kind, "heap")
-        core = printable(first.exemplar)
+        core = shlex.quote(printable(first.exemplar))
         yield Line((("", "next: "), ("command", f"python3 -m gdbheap {question} --core {core}")))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -22,12 +23,12 @@ from gdbheap.interface.arguments import answer_file, parse, suggest
 from gdbheap.interface.command import Command
 from gdbheap.interface.limit import limited, rows_wanted
 from gdbheap.interface.manual import manual
+from gdbheap.interface.shell_commands import Spell, spelled_by, with_commands_spelled
 from gdbheap.interface.words import ShellWords
 from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import STANDARD_OUTPUT, OutputForm, form_of, to_file, to_screen
 from gdbheap.report.progress import Progress
 from gdbheap.session.target import Target
-from gdbheap.without_gdb.spelled_commands import Spell, spelled_by, with_commands_spelled
 
 if TYPE_CHECKING:
     from gdbheap.without_gdb.reader import Files, Reader
@@ -55,7 +56,7 @@ def run(words: Sequence[str]) -> int:
     if (options.core is None) == (options.pid is None):
         raise UsageError(f"{command.name} needs a core or a process to look at: --core CORE or --pid PID")
     if command.name in _GDB_ALONE:
-        way = f"core {options.core}" if options.pid is None else f"attach {options.pid}"
+        way = f"core {shlex.quote(options.core)}" if options.pid is None else f"attach {options.pid}"
         raise UsageError(f"{command.name} needs gdb: python3 -m gdbheap {way}")
     packages.use()
     if missing := packages.missing():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import os
+import shlex
 import tarfile
 import time
 from collections.abc import Iterator
@@ -134,4 +135,4 @@ def _said(path: str, size: int, manifest: Manifest) -> Iterator[str]:
         "it holds the memory of the process, with its passwords, keys and data: give it only to whom you would give "
         "those"
     )
-    yield f"next, where it is to be read: python3 -m gdbheap unpack {printable(os.path.basename(path))}"
+    yield f"next, where it is to be read: python3 -m gdbheap unpack {shlex.quote(printable(os.path.basename(path)))}"

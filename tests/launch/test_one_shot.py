@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 
@@ -25,6 +27,12 @@ def test_a_process_answers_and_goes_on_and_so_does_a_core(tmp_path):
         assert answer["command"] == "heap leaks" and answer["rows"]
         assert done.stdout[end:].strip() == f"Saved corefile {tmp_path}/core"
         process.finish()
+    # What leads on is a command of the shell's, which answers.
+    text = gdbheap("core", f"{tmp_path}/core", "--do", "heap leaks --count 1").stdout
+    leads = re.search(rf"^next: (python3 -m gdbheap core {tmp_path}/core --do '[^']*')", text, re.MULTILINE)
+    assert leads is not None, text
+    led = gdbheap(*shlex.split(leads[1])[3:])
+    assert led.returncode == 0 and led.stdout.startswith("the block at 0x"), led
     # The user's own -ex comes behind the plugin.
     own = (
         "--gdb-option=-ex",

@@ -1,4 +1,4 @@
-"""The commands that an answer leads to, as they are typed where there is no gdb."""
+"""The commands that an answer leads to, as they are typed in a shell: where there is no gdb, or gdb has ended."""
 
 from __future__ import annotations
 
@@ -13,17 +13,35 @@ from gdbheap.report.report import Line, Report, Section, Table
 # Returns a command as it is typed here; None for one that only gdb has.
 Spell = Callable[[str], Optional[str]]
 
+_SHELL = "shell "
+# These prepare what comes, or go on with it: in a gdb that has ended, to no purpose.
+_OF_A_SESSION = frozenset(("awatch", "break", "catch", "continue", "handle", "rr", "run", "rwatch", "tbreak", "watch"))
+
 
 def spelled_by(options: Namespace, is_ours: Callable[[Sequence[str]], bool]) -> Spell:
-    """Return what spells commands on the core or process of these options."""
+    """Return what spells commands on the core or process of these options, which are answered without gdb."""
     given = [("--core", options.core), ("--pid", options.pid), ("--program", options.program)]
     given += [("--sysroot", options.sysroot), *(("--debug-dir", each) for each in options.debug_dir)]
     behind = [word for name, value in given if value for word in (name, shlex.quote(str(value)))]
     behind += ["--debuginfod"] if options.debuginfod else []
 
     def spelled(command: str) -> str | None:
+        if command.startswith(_SHELL):
+            return command[len(_SHELL) :]
         words = command.split()
         return " ".join(("python3 -m gdbheap", *map(shlex.quote, words), *behind)) if is_ours(words) else None
+
+    return spelled
+
+
+def one_shots(words: Sequence[str]) -> Spell:
+    """Return what spells commands for a gdb that answers one and ends; `words` are those before `--do`."""
+    before = " ".join(("python3 -m gdbheap", *map(shlex.quote, words), "--do"))
+
+    def spelled(command: str) -> str | None:
+        if command.startswith(_SHELL):
+            return command[len(_SHELL) :]
+        return None if command.split(" ", 1)[0] in _OF_A_SESSION else f"{before} {shlex.quote(command)}"
 
     return spelled
 
