@@ -88,7 +88,7 @@ ARROWS = {
     "analysis.objects": NEUTRAL | {"analysis.pointers", "kernel", "types"},
     "analysis.mappings": POINTERS | {"analysis.facts", "model"},
     "analysis.addresses": GROUND | MAPPINGS,
-    "analysis.leaks": POINTERS | {"analysis.types", "types"},
+    "analysis.leaks": POINTERS | {"analysis.types", "kernel", "types"},
     "analysis.types": POINTERS | {"types"},
     "analysis.retained": POINTERS | {"analysis.types", "types"},
     "analysis.chunk_use": GROUND,

@@ -36,14 +36,24 @@ u64 gdbheap_chain(const u64 *words, u64 position, u64 bound, u64 least, u64 misa
 /* Keep the words of which (word - low) << shift is below `span`: their places and themselves. Returns how many; `highest`
  * is the largest of them. */
 u64 gdbheap_sieve(const u64 *words, u64 count, u64 low, u32 shift, u64 span, u32 *places, u64 *within, u64 *highest) {
-  u64 kept = 0, top = 0;
-  for (u64 at = 0; at < count; at++) {
-    u64 word = words[at];
-    places[kept] = (u32)at;
-    within[kept] = word;
-    int is_in = (word - low) << shift < span;
-    kept += is_in;
-    top = is_in && word > top ? word : top;
+  u64 kept = 0, top = 0, at = 0;
+  while (at < count) {
+    /* (Where pointers are few, most fours hold none.) */
+    while (at + 4 <= count) {
+      int first = (words[at] - low) << shift < span, second = (words[at + 1] - low) << shift < span;
+      int third = (words[at + 2] - low) << shift < span, fourth = (words[at + 3] - low) << shift < span;
+      if (first | second | third | fourth)
+        break;
+      at += 4;
+    }
+    for (u64 end = at + 4 < count ? at + 4 : count; at < end; at++) {
+      u64 word = words[at];
+      places[kept] = (u32)at;
+      within[kept] = word;
+      int is_in = (word - low) << shift < span;
+      kept += is_in;
+      top = is_in && word > top ? word : top;
+    }
   }
   *highest = top;
   return kept;
@@ -74,6 +84,35 @@ static i64 last_below(const u64 *numbers, u64 count, u64 value) {
     count -= half;
   }
   return base - numbers;
+}
+
+/* Say of each word, in `inside`, whether it lies in one of the `ranges`, which ascend and lie apart. */
+void gdbheap_inside(const u64 *start, const u64 *end, u64 ranges, const u64 *words, u64 count, u8 *inside) {
+  for (u64 at = 0; at < count; at++) {
+    i64 range = last_below(start, ranges, words[at]);
+    inside[at] = range >= 0 && words[at] < end[range];
+  }
+}
+
+/* Set the bit of each address in a table of `mask` + 1 bits, by those above its lowest four. */
+void gdbheap_mark(const u64 *addresses, u64 count, u64 mask, u64 *table) {
+  for (u64 at = 0; at < count; at++) {
+    u64 bit = addresses[at] >> 4 & mask;
+    table[bit >> 6] |= 1ull << (bit & 63);
+  }
+}
+
+/* Add one to the hits of each word that is among the addresses, which ascend and are marked in the table, once it is
+ * XORed with `key`. */
+void gdbheap_hits(const u64 *table, u64 mask, const u64 *addresses, u64 count, u64 key, const u64 *words, u64 many,
+                  u8 *hits) {
+  for (u64 at = 0; at < many; at++) {
+    u64 word = words[at] ^ key, bit = word >> 4 & mask;
+    if (table[bit >> 6] >> (bit & 63) & 1) {
+      i64 found = last_below(addresses, count, word);
+      hits[at] += found >= 0 && addresses[found] == word;
+    }
+  }
 }
 
 static i64 place_of(const struct starts *in, u64 address, i64 region) {

@@ -55,6 +55,9 @@ class CompiledLoops:
 
         self._chain = loop("chain", address, word, word, word, word, address, word, address, gives=word)
         self._sieve = loop("sieve", address, word, word, ctypes.c_uint32, word, *[address] * 3, gives=word)
+        self._inside = loop("inside", address, address, word, address, word, address)
+        self._mark = loop("mark", address, word, word, address)
+        self._hits = loop("hits", address, word, address, word, word, address, word, address)
         self._fill = loop("fill", address, address, address)
         self._before = loop("before", address, address, word, address)
         self._edges = loop("edges", address, address, word, address, address, word, address)
@@ -102,6 +105,35 @@ class CompiledLoops:
             self._ctypes.addressof(highest),
         )
         return kept, highest.value
+
+    def inside(
+        self, start: NDArray[np.uint64], end: NDArray[np.uint64], words: NDArray[np.uint64]
+    ) -> NDArray[np.bool_]:
+        """Return which of the words lie in one of the ranges, which ascend and lie apart."""
+        assert len(start) == len(end)
+        found = np.empty(len(words), np.bool_)
+        self._inside(pointer(start), pointer(end), len(start), pointer(words), len(words), pointer(found))
+        return found
+
+    def marked(self, addresses: NDArray[np.uint64], bits: int) -> NDArray[np.uint64]:
+        """Return a table of so many bits' places, one bit each, in which those of the addresses are set."""
+        assert bits >= 6
+        table = np.zeros(1 << bits - 6, np.uint64)
+        self._mark(pointer(addresses), len(addresses), (1 << bits) - 1, pointer(table))
+        return table
+
+    def add_hits(
+        self,
+        table: NDArray[np.uint64],
+        addresses: NDArray[np.uint64],
+        key: int,
+        words: NDArray[np.uint64],
+        hits: NDArray[np.uint8],
+    ) -> None:
+        """Add one to the hits of each word that is among the addresses, which are marked in the table, by the key."""
+        assert len(hits) == len(words)
+        told = pointer(table), 64 * len(table) - 1, pointer(addresses), len(addresses)
+        self._hits(*told, key, pointer(words), len(words), pointer(hits))
 
     def table(self, starts: NDArray[np.uint64], regions: Regions, shift: int) -> CompiledStarts:
         """Return a table of where to begin among the starts (starts.py)."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gdbheap.allocators.blocks import Blocks
+from gdbheap.analysis.leaks.keys import StartTable
 from gdbheap.analysis.objects import block_words
 from gdbheap.analysis.pointers import reach
 from gdbheap.analysis.pointers.adjacency import Adjacency
@@ -19,6 +20,7 @@ from gdbheap.kernel import kernel as kernel_module
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.columns.gather import gather_known
+from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.columns.starts import Starts
 from gdbheap.process.columns.walk import walk
 from gdbheap.process.memory import ImageMemory
@@ -87,10 +89,46 @@ def test_the_words_that_are_kept_are_those_that_numpy_keeps(monkeypatch, seed):
     ]
     words += [random_one.randint(low, high) | random_one.getrandbits(16) << 48 for _ in range(999)]
     column = np.array([word % (1 << 64) for word in words], np.uint64)
+    few = np.where(np.arange(len(column)) // 50 % 3, column, np.uint64(0))  # most fours hold none
+    column = np.concatenate((column, few, column[:3]))
     bounds = Bounds(X86_64, low, high)
     plain, fast = both(monkeypatch, lambda: bounds.within(column))
     assert plain[0].tolist() == fast[0].tolist()
     assert plain[1].tolist() == fast[1].tolist()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_words_decode_to_addresses_by_a_key_as_numpy_says(monkeypatch, seed):
+    random_one = random.Random(seed)
+    near = random_one.choice((1 << 12, 1 << 20, 1 << 44))
+    addresses = sorted({BASE + 16 * random_one.randrange(near) for _ in range(3000)} | {0, (1 << 64) - 16})
+    key = random_one.choice((0, (1 << 64) - 1, random_one.getrandbits(64)))
+    words = [random_one.choice(addresses) ^ key ^ random_one.choice((0, 0, 1, 16)) for _ in range(4000)]
+    column, known = np.array([*words, *ANYTHING], np.uint64), np.array(addresses, np.uint64)
+
+    def hits():
+        found = np.zeros(len(column), np.uint8)
+        table = StartTable(known)
+        for _ in range(2):
+            table.add_hits(column, key, found)
+        return found.tolist(), table.holds(column).tolist(), StartTable(known[:0]).holds(column).any()
+
+    plain, fast = both(monkeypatch, hits)
+    assert plain == fast
+    of_key = [2 * (word ^ key in set(addresses)) for word in column.tolist()]
+    assert plain == (of_key, [word in set(addresses) for word in column.tolist()], False)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_words_lie_in_ranges_as_numpy_says(monkeypatch, seed):
+    random_one = random.Random(seed)
+    ends = sorted({0, (1 << 64) - 1, *(random_one.getrandbits(random_one.choice((12, 47, 64))) for _ in range(40))})
+    ranges = [(low, high) for low, high in zip(ends, ends[1:]) if random_one.random() < 0.7]
+    words = [each % (1 << 64) for end in ends for each in (end - 1, end, end + 1, random_one.getrandbits(64))]
+    column = np.array(words, np.uint64).reshape(-1, 2)
+    plain, fast = both(monkeypatch, lambda: Ranges(ranges).hold(column).tolist())
+    assert plain == fast
+    assert plain == [[any(low <= word < high for low, high in ranges) for word in row] for row in column.tolist()]
 
 
 @pytest.mark.parametrize(

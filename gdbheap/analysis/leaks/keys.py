@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.hidden import alike
+from gdbheap.kernel.kernel import kernel, suits
 from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.columns.distinct import are_among, distinct
@@ -115,16 +117,16 @@ def _candidates(words: Words, starts: StartTable) -> Iterator[tuple[Words, NDArr
     targets = starts.address[::step]
     for seed in range(min(_SEEDS * step, _MOST_SEEDS, len(words))):
         keys = targets ^ words[seed]
-        hits = np.zeros(len(keys), np.intp)
+        hits = np.zeros(len(keys), np.uint8)
         at = _SEEDS
         for more, least in _ROUNDS:
-            for each in words[at : at + more]:
-                hits += starts.holds(keys ^ each)
+            for each in words[at : at + more].tolist():
+                starts.add_hits(keys, each, hits)
             at += more
             kept = hits >= min(least, max(len(words) - _SEEDS, 1))
             keys, hits = keys[kept], hits[kept]
         if len(keys):
-            yield keys, hits
+            yield keys, hits.astype(np.intp)
 
 
 class StartTable:
@@ -133,22 +135,43 @@ class StartTable:
 
     def __init__(self, address: Words) -> None:
         self.address = address
-        bits = min(max(len(address).bit_length() + 5, 10), _MOST_BITS)
-        self._mask = np.uint64((1 << bits) - 1)
-        self._held = np.zeros(1 << bits, np.bool_)
-        self._held[self._slot(address)] = True
+        self._bits = min(max(len(address).bit_length() + 5, 10), _MOST_BITS)
+        self._mask = np.uint64((1 << self._bits) - 1)
+        self._compiled = kernel(len(address))
 
     def __len__(self) -> int:
         return len(self.address)
 
+    @cached_property
+    def _held(self) -> Mask:
+        held = np.zeros(1 << self._bits, np.bool_)
+        held[self._slot(self.address)] = True
+        return held
+
+    @cached_property
+    def _marked(self) -> Words:
+        """The same for the kernel: a bit each."""
+        assert self._compiled is not None
+        return self._compiled.marked(self.address, self._bits)
+
     def holds(self, words: Words) -> Mask:
         """Return which words are among the addresses."""
-        found: Mask = self._held[self._slot(words)]
+        hits = np.zeros(len(words), np.uint8)
+        self.add_hits(words, 0, hits)
+        return hits.astype(np.bool_)
+
+    def add_hits(self, words: Words, key: int, hits: NDArray[np.uint8]) -> None:
+        """Add one to the hits of each word that, XORed with the key, is among the addresses."""
+        if self._compiled is not None and suits(self.address, words, hits):
+            self._compiled.add_hits(self._marked, self.address, key, words, hits)
+            return
+        words = words ^ np.uint64(key)
+        found = self._held[self._slot(words)]
         places = np.flatnonzero(found)
         if len(places):
             nearest = np.minimum(np.searchsorted(self.address, words[places]), len(self.address) - 1)
             found[places] = self.address[nearest] == words[places]
-        return found
+        hits += found
 
     def _slot(self, words: Words) -> NDArray[np.intp]:
         slot: NDArray[np.intp] = (words >> np.uint64(4) & self._mask).astype(np.intp)

@@ -41,6 +41,7 @@ def leads_to_counted_text(
     header has behind the length. `first_words` are those of each block."""
     found = np.zeros(len(target), np.bool_)
     chosen = np.flatnonzero((offset > 0) & (offset <= LONGEST))
+    chosen = chosen[_may_begin_with_letter(target[chosen], offset[chosen].astype(np.int64), first_words)]
     chosen = chosen[_may_be_told(blocks, target[chosen], offset[chosen].astype(np.int64), first_words)]
     if not len(chosen):
         return found
@@ -62,6 +63,13 @@ def leads_to_counted_text(
         fits[fits] = _is_zero(process, start[fits] + length[fits].astype(np.uint64))
         good |= fits
     found[order] = good
+    return found
+
+
+def _may_begin_with_letter(target: NDArray[np.int32], at: Numbers, first_words: NDArray[np.uint64]) -> Mask:
+    """Return for which pointers a first character may be there, as far as the first words reach."""
+    octets = np.ascontiguousarray(first_words).view(np.uint8).reshape(len(first_words), HEAD)
+    found: Mask = (at >= HEAD) | _printable(octets[target, np.minimum(at, HEAD - 1)])
     return found
 
 

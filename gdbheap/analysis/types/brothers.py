@@ -57,6 +57,10 @@ def brothers(state: TypingState) -> Claims:
 
 def void_words(state: TypingState) -> TypedWords:
     """Return the words of all void * members of which some lead to blocks without a type."""
+    return state.remembered("void words", lambda: _void_words(state))
+
+
+def _void_words(state: TypingState) -> TypedWords:
     undecided = undecided_words(state)
     if not len(undecided):
         return undecided
@@ -67,6 +71,10 @@ def void_words(state: TypingState) -> TypedWords:
 
 def undecided_words(state: TypingState) -> TypedWords:
     """Return those of them that lead to blocks without a type."""
+    return state.remembered("undecided words", lambda: _undecided_words(state))
+
+
+def _undecided_words(state: TypingState) -> TypedWords:
     graph = state.graph
     unknown = (state.type < 0)[graph.target] & (graph.offset == 0)
     edges = np.flatnonzero(unknown)

@@ -39,7 +39,14 @@ def functions_led_to(state: TypingState, words: NDArray[np.uint64], parents: NDA
 
 def functions_back(state: TypingState, parents: NDArray[np.int32]) -> Around:
     """Return what blocks hold that have led to these."""
-    return _of_blocks(state, _back(state, parents))
+    # Many words may lie in one block: each is looked at once, in the order of the words (the last place is for -1).
+    place = np.full(len(state) + 1, len(parents), np.int64)
+    place[parents[::-1]] = np.arange(len(parents) - 1, -1, -1)
+    each = np.flatnonzero(place < len(parents))
+    each = each[np.argsort(place[each])]
+    place[each] = np.arange(len(each))
+    around = _of_blocks(state, _back(state, np.where(each < len(state), each, -1)))
+    return Around(around.words, around.which[place[parents]], around.types)
 
 
 def _of_blocks(state: TypingState, columns: list[Column]) -> Around:
@@ -68,10 +75,10 @@ def _led_to(state: TypingState, words: NDArray[np.uint64], parents: NDArray[np.i
     return block
 
 
-def _back(state: TypingState, parents: NDArray[np.int32]) -> list[Column]:
+def _back(state: TypingState, parents: Column) -> list[Column]:
     """Return the blocks that led to these, those of other types than the one before, the nearest first."""
     found = [np.full(len(parents), -1, np.int64) for _ in range(_MOST_KINDS)]
-    at, kinds = parents.astype(np.int64), np.zeros(len(parents), np.int64)
+    at, kinds = parents, np.zeros(len(parents), np.int64)
     for _ in range(_MOST_BACK):
         before = np.where(at >= 0, state.parent[at], -1).astype(np.int64)
         other = (before >= 0) & (state.type[before] != state.type[at])

@@ -59,6 +59,7 @@ def settle_arrays(state: TypingState) -> None:
     kind = state.layouts.kind[state.layouts.local(np.maximum(words.code, NONE))]
     words = words.at((words.code >= 0) & (kind == TypeKind.POINTER))
     words = words.at(np.unique(words.target, return_index=True)[1])
+    state.changes += 1
     state.type[words.target], state.how[words.target] = words.code, How.ARRAY
     state.confidence[words.target] = state.trust[words.target] = np.minimum(words.trust, np.uint8(Confidence.LIKELY))
     state.parent[words.target], state.parent_place[words.target] = words.parent, words.place

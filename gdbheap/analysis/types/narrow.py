@@ -99,6 +99,7 @@ class PlainLoop:
     def go(self, front: Blocks) -> tuple[Blocks, NDArray[np.int64]]:
         """Type what can be reached from the front; return the front where it stops, and the edges left."""
         state, graph, layouts = self._state, self._state.graph, self._state.layouts
+        state.changes += 1
         place, target, offset = graph.place.data, graph.target.data, graph.offset.data
         begin, room, types = state.begin.data, state.room.data, state.type.data
         queue = front.tolist()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.block_types import How
 from gdbheap.analysis.types.claims import Claims
 from gdbheap.analysis.types.embedded import Embedded
-from gdbheap.analysis.types.inner import no_inner
+from gdbheap.analysis.types.inner import Inner, no_inner
 from gdbheap.analysis.types.slots import Layouts
 from gdbheap.analysis.types.tag import Pool, Tag
 from gdbheap.lazy import dataclass, np
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Blocks = NDArray[np.int32] | NDArray[np.intp]
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ class TypingState:
         self.letters = np.zeros(count, np.uint8)
         # Blocks that go with none of the classes of their size that have containers in them.
         self.no_object = np.zeros(count, np.bool_)
+        # Grows with each change of a type; what was found by them is good as long as it stands.
+        self.changes = 0
+        self._remembered: dict[str, tuple[int, Inner, object]] = {}
         self.degree = np.bincount(self.graph.source, minlength=count).astype(np.int64)
         self.begin = np.zeros(count + 1, np.int64)
         np.cumsum(self.degree, out=self.begin[1:])
@@ -140,6 +145,14 @@ class TypingState:
         block = self.held.blocks.starts.before(words).astype(np.int64)
         return np.where(start[block] == words, block, -1)
 
+    def remembered(self, name: str, find: Callable[[], Found]) -> Found:
+        """Return what `find` gives, found once as long as no type changes."""
+        known = self._remembered.get(name)
+        if known is None or known[0] != self.changes or known[1] is not self.inner:
+            known = self.changes, self.inner, find()
+            self._remembered[name] = known
+        return cast("Found", known[2])
+
     def take(self, claims: Claims) -> NDArray[np.int32]:
         """Believe the claims of blocks whose type is not known yet, of several of one block the first; return these
         blocks."""
@@ -147,6 +160,7 @@ class TypingState:
         _, first = np.unique(claims.block[unknown], return_index=True)
         claims = claims.at(unknown[np.sort(first)])
         block = claims.block
+        self.changes += len(block) > 0
         self.type[block], self.count[block], self.part[block] = claims.type, claims.count, claims.part
         self.confidence[block], self.trust[block], self.how[block] = claims.confidence, claims.confidence, claims.how
         self.parent[block], self.parent_place[block] = claims.parent, claims.parent_place
@@ -162,6 +176,7 @@ class TypingState:
 
     def forget(self, blocks: Blocks) -> None:
         """Take back what was believed of these blocks."""
+        self.changes += 1
         self.type[blocks] = -1
         for column in (
             self.count,
