@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING
 
@@ -138,17 +138,28 @@ class HeapView:
 
     def place_of(self, address: int) -> BinPlace | None:
         """Return the place of the free chunk at `address` (its first, should several lists hold it), or None."""
-        if not self._starts:
-            self._number_all()
-        number = self._numbers.get(address)
+        number = self.numbers().get(address)
         if number is None:
             return None
-        index = bisect_right(self._starts, number) - 1
+        index = self.list_of(number)
         return BinPlace(self.bins[index], number - self._starts[index])
 
+    def numbers(self) -> Mapping[int, int]:
+        """Return the numbers of the chunks in lists by their addresses, those of all lists one after another: a
+        million Places would take a second to make, and few are asked for."""
+        if not self._starts:
+            self._number_all()
+        return self._numbers
+
+    def list_of(self, number: int) -> int:
+        """Return the index of the list that a number is of."""
+        return bisect_right(self._starts, number) - 1
+
+    def first_of(self, index: int) -> int:
+        """Return the number of a list's first chunk."""
+        return self._starts[index]
+
     def _number_all(self) -> None:
-        """Number the chunks of all lists one after another: a million Places would take a second to make, and few
-        are asked for."""
         start = 0
         for each in self.bins:
             self._starts.append(start)

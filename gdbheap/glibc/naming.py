@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, MMAPPED_ARENA, NON_MAIN_ARENA, PREV_INUSE, Chunk
 from gdbheap.glibc.heap_view import Bin, HeapView
 
@@ -22,15 +24,24 @@ def flag_letters(flags: int) -> str:
 
 def place_of(view: HeapView, chunk: Chunk) -> str:
     """Return where a free chunk is: "tcache[30] 3/7" (1 is what malloc takes next); "" where no list names it."""
-    return place_at(view, chunk.address)
+    return places_at(view, [chunk.address])[0]
 
 
-def place_at(view: HeapView, address: int) -> str:
-    """Return the same for the chunk whose header is at `address`."""
-    place = view.place_of(address)
-    if place is None:
-        return ""
-    return f"{short_name(place.bin)} {place.position + 1}/{len(place.bin.chunks)}"
+def places_at(view: HeapView, addresses: Iterable[int]) -> list[str]:
+    """Return the same for each of the chunks whose headers are at these addresses."""
+    names: dict[int, tuple[str, int, int]] = {}
+    found = []
+    for number in map(view.numbers().get, addresses):
+        if number is None:
+            found.append("")
+            continue
+        index = view.list_of(number)
+        if index not in names:
+            each = view.bins[index]
+            names[index] = short_name(each), len(each.chunks), view.first_of(index) - 1
+        name, count, before = names[index]
+        found.append(f"{name} {number - before}/{count}")
+    return found
 
 
 def list_name(each: Bin) -> str:

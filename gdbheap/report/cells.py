@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gdbheap.report.printable import human_size, printable
@@ -16,12 +16,17 @@ RIGHT = frozenset({"address", "size", "bytes", "count", "number", "share"})
 
 def cell_texts(format: str, cells: Iterable[Any]) -> list[str]:
     """Return cells of one format as text, safe to print; None is UNKNOWN, ABSENT is blank."""
-    text = _FORMATS[format]
-    if text is _text:
-        cells = list(cells)
-        if _are_printable(cells):
-            return cells
+    text, cells = _FORMATS[format], list(cells)
+    if format in _OF_INTS and are_ints(cells):
+        return list(map(_OF_INTS[format], cells))
+    if text is _text and _are_printable(cells):
+        return cells
     return [UNKNOWN if cell is None else "" if cell is ABSENT else text(cell) for cell in cells]
+
+
+def are_ints(cells: Sequence[Any]) -> bool:
+    """Whether all are ints, and nothing else that can be counted with."""
+    return set(map(type, cells)) <= {int}
 
 
 def _are_printable(cells: list[Any]) -> bool:
@@ -55,6 +60,8 @@ def share_text(value: Any) -> str:
     return f"{percent:.1f} %" if percent >= 0.05 or not value else "<0.1 %"
 
 
+# Formats of which the standard library makes an int's text as fast as can be.
+_OF_INTS: dict[str, Callable[[int], str]] = {"address": hex, "size": hex, "number": str}
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "address": lambda value: f"{value:#x}",
     "size": _size,

@@ -6,7 +6,8 @@ Addresses are hex strings (JSON numbers lose them), sizes and counts ints, unkno
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -20,11 +21,11 @@ SCHEMA = "gdbheap/1"
 
 
 def json_lines(report: Report) -> Iterator[str]:
-    """Yield the lines of the report's JSON, one for each row, each with its line end."""
+    """Yield the lines of the report's JSON, one for each row, each with its line end; those of many rows at once."""
     yield f'{{"schema": "{SCHEMA}", "command": {json.dumps(report.command)},\n"rows": ['
     separator = "\n"
-    for row in _rows(report.table):
-        yield f"{separator}{row}"
+    for rows in _rows(report.table):
+        yield separator + ",\n".join(rows)
         separator = ",\n"
     yield "],\n"
     rest = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in _rest(report).items())
@@ -33,8 +34,8 @@ def json_lines(report: Report) -> Iterator[str]:
 
 def row_lines(report: Report) -> Iterator[str]:
     """Yield an object for each row, a line each, and what is not in rows as the last line: the one with "schema"."""
-    for row in _rows(report.table):
-        yield f"{row}\n"
+    for rows in _rows(report.table):
+        yield "\n".join([*rows, ""])
     yield json.dumps({"schema": SCHEMA, "command": report.command, **_rest(report)}) + "\n"
 
 
@@ -55,22 +56,39 @@ def _rest(report: Report) -> dict[str, Any]:
     }
 
 
-def _rows(table: Table) -> Iterator[str]:
-    """Yield an object for each row, made of the columns of many rows at once."""
+def _rows(table: Table) -> Iterator[Iterator[str]]:
+    """Yield the objects of many rows at a time, made of their columns."""
     columns = [column for column in table.columns if column.published]
-    converters = [_CONVERTERS[column.format] for column in columns]
-    row = ", ".join(f"{json.dumps(column.name)}: %s" for column in columns)
     for block in published_blocks(table):
-        texts = [_cells(cells, convert) for cells, convert in zip(block, converters)]
-        yield from map(f"{{{row}}}".__mod__, zip(*texts))
+        made = [_cells(cells, column.format) for column, cells in zip(columns, block)]
+        row = ", ".join(f"{json.dumps(column.name)}: {form}" for column, (form, _) in zip(columns, made))
+        yield map(f"{{{row}}}".__mod__, zip(*(cells for _, cells in made)))
 
 
-def _cells(cells: Iterable[Any], convert: Callable[[Any], str]) -> list[str]:
+def _cells(cells: Sequence[Any], format: str) -> tuple[str, Iterable[Any]]:
+    """Return the cells of a column as they go into a row, and the %-form by which they do."""
+    types = set(map(type, cells))
+    if types == {int} and format in _OF_INTS:
+        return _OF_INTS[format], cells
+    convert = _CONVERTERS[format]
+    if types == {str}:
+        if convert is _text and _stand_as_they_are(cells):
+            return '"%s"', cells
+        return "%s", map(_Texts(convert).__getitem__, cells)
+    if types <= {type(None), type(ABSENT)}:
+        return "%s", repeat("null", len(cells))
     texts = _Texts(convert)
-    return [
+    made = [
         texts[cell] if cell.__class__ is str else "null" if cell is None or cell is ABSENT else convert(cell)
         for cell in cells
     ]
+    return "%s", made
+
+
+def _stand_as_they_are(texts: Sequence[str]) -> bool:
+    """Whether JSON writes all of the texts as they are, between quotation marks."""
+    together = "".join(texts)
+    return together.isascii() and together.isprintable() and '"' not in together and "\\" not in together
 
 
 class _Texts(dict[str, str]):
@@ -117,6 +135,7 @@ def _text(value: Any) -> str:
     return encode_basestring_ascii(printable(str(value)))
 
 
+_OF_INTS = {"address": '"%#x"', "size": "%d", "bytes": "%d", "count": "%d", "number": "%d"}
 _CONVERTERS: dict[str, Callable[[Any], str]] = {
     "address": _address,
     "size": _integer,

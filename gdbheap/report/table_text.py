@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Any
 
 from gdbheap.report.blocks import displayed_blocks
@@ -19,8 +19,8 @@ _BETWEEN = "\0"
 
 
 def table_lines(table: Table, width: int | None, paint: Paint) -> Iterator[str]:
-    """Yield the lines of a table, each with its line end; none where it has no rows. Goes over the rows once where
-    nothing is painted, and keeps their cells as text; else twice, keeping none."""
+    """Yield the lines of a table, each with its line end, those of many rows at once; none where it has no rows. Goes
+    over the rows once where nothing is painted, and keeps their cells as text; else twice, keeping none."""
     if not len(table.displayed):
         return
     columns = [column for column in table.columns if column.shown]
@@ -30,6 +30,9 @@ def table_lines(table: Table, width: int | None, paint: Paint) -> Iterator[str]:
     if any(widths):
         yield from _headings(layout, paint)
     for cells, tokens, lines in texts.blocks(table):
+        if not lines:
+            yield "".join(_rows(layout, cells, tokens, paint))
+            continue
         row = 0
         for row, text in enumerate(_rows(layout, cells, tokens, paint), 1):
             yield from (line_text(line, width, paint) for line in lines.get(row - 1, ()))
@@ -91,9 +94,13 @@ def _tokens(column: Column, cells: Sequence[Any], texts: Sequence[str]) -> list[
 
 
 def _widest(texts: list[str]) -> int:
-    if all(map(str.isascii, texts)):
+    if _are_ascii(texts):
         return max(map(len, texts), default=0)
     return max(map(display_width, texts))
+
+
+def _are_ascii(texts: list[str]) -> bool:
+    return "".join(texts).isascii()
 
 
 def _headings(layout: list[list[Placed]], paint: Paint) -> Iterator[str]:
@@ -113,14 +120,26 @@ def _rows(layout: list[list[Placed]], cells: list[list[str]], tokens: list[list[
     """Yield each row, with its line ends; `tokens` are what its cells are to the palette."""
     lines = []
     for indent, line in zip(_indents(), layout):
-        starts = accumulate((each.width + len(GAP) for each in line), initial=len(indent))
-        columns = [
-            _column(each, (cells[each.number], tokens[each.number]), paint, start) for each, start in zip(line, starts)
-        ]
-        joined = (GAP.join(texts).rstrip(" ") for texts in zip(*columns))
+        joined = _joined(line, cells, tokens, paint, len(indent))
         # (What would be a blank line below a row is none.)
         lines.append([f"{indent}{text}\n" if text or not indent else "" for text in joined])
     return iter(lines[0]) if len(lines) == 1 else map("".join, zip(*lines))
+
+
+def _joined(
+    line: list[Placed], cells: list[list[str]], tokens: list[list[str]], paint: Paint, indent: int
+) -> Iterator[str]:
+    """Yield what stands in one of the lines of each row, without its indent and its end."""
+    if paint is plain and not any(each.cut or each.is_wrapped for each in line):
+        texts = [cells[each.number] for each in line]
+        if all(map(_are_ascii, texts)):
+            row = GAP.join(f"%{'' if each.column.format in RIGHT else '-'}{each.width}s" for each in line)
+            return map(str.rstrip, map(row.__mod__, zip(*texts)), repeat(" "))
+    starts = accumulate((each.width + len(GAP) for each in line), initial=indent)
+    columns = [
+        _column(each, (cells[each.number], tokens[each.number]), paint, start) for each, start in zip(line, starts)
+    ]
+    return (GAP.join(texts).rstrip(" ") for texts in zip(*columns))
 
 
 def _indents() -> Iterator[str]:
@@ -147,7 +166,7 @@ def _wrapped(text: str, width: int, token: str, paint: Paint, start: int) -> str
 def _padded(texts: list[str], placed: Placed, tokens: list[str], paint: Paint) -> list[str]:
     """Return the texts as wide as their column. Colours go inside the padding, so that the columns stay in place."""
     width, right = placed.width, placed.column.format in RIGHT
-    if paint is plain and all(map(str.isascii, texts)):
+    if paint is plain and _are_ascii(texts):
         return [text.rjust(width) for text in texts] if right else [text.ljust(width) for text in texts]
     padded = []
     for text, token in zip(texts, tokens):

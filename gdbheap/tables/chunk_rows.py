@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.addresses.previews import previews
 from gdbheap.glibc.chunk_table import FREE_STATES, PREV_INUSE, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.naming import arena_name, flag_letters, place_at
+from gdbheap.glibc.naming import arena_name, flag_letters, places_at
 from gdbheap.interface.limit import left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.process.address_space import without
@@ -17,9 +17,10 @@ from gdbheap.process.ahead import Ahead
 from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.intervals import Intervals
 from gdbheap.process.named_address import NamedAddress
+from gdbheap.report.blocks import RowsInBlocks
 from gdbheap.report.report import ABSENT, Line
 from gdbheap.sentences.block_names import BlockNames
-from gdbheap.sentences.names_of_many import NO_NAME, NamesOfMany, SaidName
+from gdbheap.sentences.names_of_many import NO_NAME, NamesOfMany
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
@@ -27,17 +28,18 @@ if TYPE_CHECKING:
 
 _STATES = tuple(state.label for state in State)
 _IN_USE = int(State.IN_USE)
-_FREE = frozenset(int(state) for state in FREE_STATES)
+_FREE = [int(state) for state in FREE_STATES]
+_NO_BLOCK = ("", ABSENT, ABSENT)
 # Rows that are turned into Python's objects at a time.
-_BLOCK = 1 << 14
+_BLOCK = 1 << 12
 # A run of like chunks shorter than this is shown chunk by chunk.
 _SHORTEST_RUN = 4
 # So many addresses are kept with their symbols: gdb looks one up in the time of ten rows.
 _MOST_SYMBOLS = 1 << 16
 
 
-class ChunkRows(Sequence[Sequence[Any]]):
-    """The published rows, each made when it is asked for."""
+class ChunkRows(RowsInBlocks):
+    """The published rows, made as they are asked for."""
 
     def __init__(self, target: Target, table: ChunkTable, names: BlockNames | None, with_preview: bool) -> None:
         self.view = target.heap()
@@ -51,49 +53,67 @@ class ChunkRows(Sequence[Sequence[Any]]):
 
     def __getitem__(self, row: Any) -> Any:
         if isinstance(row, slice):
-            return list(self.of(row))
+            return list(zip(*self.of(row)))
         if not 0 <= row < len(self):
             raise IndexError(row)
-        return next(self.of(slice(row, row + 1)))
+        return next(zip(*self.of(slice(row, row + 1))))
 
-    def __iter__(self) -> Iterator[Sequence[Any]]:
+    def blocks(self) -> Iterator[tuple[Sequence[Sequence[Any]], dict[int, list[Line]]]]:
         for start in range(0, len(self), _BLOCK):
-            yield from self.of(slice(start, start + _BLOCK))
+            yield self.of(slice(start, start + _BLOCK)), {}
 
-    def of(self, chosen: slice | NDArray[np.intp]) -> Iterator[Sequence[Any]]:
-        """Yield rows out of columns turned into lists at once: an element of an array alone costs as much as the
-        rest of a row."""
+    def of(self, chosen: slice | NDArray[np.intp]) -> Sequence[Sequence[Any]]:
+        """Return the columns of these rows."""
         table = self.table.take(chosen)
-        header = self.view.layout.header
-        contents = [""] * len(table) if self._previews is None else self._previews.of(table)
-        columns = (table.address, table.size, table.flags, table.state, table.arena)
-        for address, size, flags, state, arena, name, content in zip(
-            *(each.tolist() for each in columns), self._names_of(table), contents
-        ):
-            place = place_at(self.view, address) if state in _FREE else ""
-            label, letters = _STATES[state], flag_letters(flags)
-            cells = address, address + header, size, label, arena_name(arena), bool(flags & PREV_INUSE), letters, place
-            kind = (name.type, name.confidence) if state == _IN_USE else (ABSENT, ABSENT)
-            yield (*cells, *kind, self._preview(name.text, content))
+        mem = table.address + np.uint64(self.view.layout.header)
+        texts, types, confidences = self._named(table, mem)
+        return (
+            table.address.tolist(),
+            mem.tolist(),
+            table.size.tolist(),
+            list(map(_STATES.__getitem__, table.state.tolist())),
+            _each(arena_name, table.arena),
+            ((table.flags & PREV_INUSE) != 0).tolist(),
+            _each(flag_letters, table.flags),
+            self._places(table),
+            types,
+            confidences,
+            self._contents(table, texts),
+        )
 
-    def _names_of(self, table: ChunkTable) -> list[SaidName]:
-        """Return what the blocks are called; the others have no name."""
-        names = [NO_NAME] * len(table)
-        if self._names is not None:
-            live = np.flatnonzero(table.state == _IN_USE)
-            mems = table.address[live] + np.uint64(self.view.layout.header)
-            for row, name in zip(live.tolist(), self._names.at(mems)):
-                names[row] = name
-        return names
+    def _named(self, table: ChunkTable, mem: NDArray[np.uint64]) -> list[Sequence[Any]]:
+        """Return what people read, the type and how sure it is of each chunk; only blocks have names."""
+        named: list[Any] = [_NO_BLOCK] * len(table)
+        live = np.flatnonzero(table.state == _IN_USE)
+        names = [NO_NAME] * len(live) if self._names is None else self._names.at(mem[live])
+        for row, name in zip(live.tolist(), names):
+            named[row] = name
+        return list(zip(*named)) if named else [(), (), ()]
 
-    def _preview(self, name: str, content: str) -> Any:
+    def _places(self, table: ChunkTable) -> list[str]:
+        places = [""] * len(table)
+        free = np.flatnonzero(np.isin(table.state, _FREE))
+        for row, place in zip(free.tolist(), places_at(self.view, table.address[free].tolist())):
+            places[row] = place
+        return places
+
+    def _contents(self, table: ChunkTable, names: Sequence[str]) -> list[Any]:
+        """Return the previews, behind the names."""
         if self._previews is None:
-            return ABSENT
-        return f"{name}  {content}" if name else content
+            return [ABSENT] * len(table)
+        contents = self._previews.of(table)
+        return [f"{name}  {content}" if name else content for name, content in zip(names, contents)]
 
 
-class DisplayedChunks(Sequence[Any]):
-    """The rows for people, each made when it is asked for: like chunks in a row folded, and cut at the limit."""
+def _each(name_of: Callable[[int], str], column: NDArray[Any]) -> list[str]:
+    """Return the name of each value in a column of few that differ."""
+    values = column.tolist()
+    names = {value: name_of(value) for value in set(values)}
+    return list(map(names.__getitem__, values))
+
+
+class DisplayedChunks(RowsInBlocks):
+    """The rows for people, made as they are asked for: like chunks in a row folded, and cut at the limit."""
 
     def __init__(self, target: Target, rows: ChunkRows, arguments: Mapping[str, Any]) -> None:
         self._rows = rows
@@ -106,19 +126,19 @@ class DisplayedChunks(Sequence[Any]):
     def __len__(self) -> int:
         return len(self._shown) + int(np.count_nonzero(self._more)) + len(self._end)
 
-    def __getitem__(self, place: Any) -> Any:
-        return list(self)[place]
-
-    def __iter__(self) -> Iterator[Sequence[Any] | Line]:
+    def blocks(self) -> Iterator[tuple[Sequence[Sequence[Any]], dict[int, list[Line]]]]:
         for start in range(0, len(self._shown), _BLOCK):
             chosen = self._shown[start : start + _BLOCK]
             more = self._more[start : start + _BLOCK]
             last = self._rows.table.address[chosen + more]
-            for cells, like, end in zip(self._rows.of(chosen), more.tolist(), last.tolist()):
-                yield cells
-                if like:
-                    yield Line.plain(f"    … {like:,} more like it, the last at {end:#x}", "dim")
-        yield from self._end
+            folded = np.flatnonzero(more)
+            lines = {
+                row + 1: [Line.plain(f"    … {like:,} more like it, the last at {end:#x}", "dim")]
+                for row, like, end in zip(folded.tolist(), more[folded].tolist(), last[folded].tolist())
+            }
+            yield self._rows.of(chosen), lines
+        if self._end:
+            yield self._rows.of(slice(0, 0)), {0: self._end}
 
 
 class _Previews:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MayBeNamed = Callable[["Words"], "Mask"]
 
+_SHOWN = " ".join(["%#x"] * WORDS)
 _NO_CONTENTS = (State.TOP, State.FENCEPOST, State.UNKNOWN)
 
 
@@ -41,7 +42,7 @@ def previews(
     plain &= size >= np.uint64(WORDS * pointer_size)
     plain &= ~_begin_with_text(words, pointer_size) & ~may_be_named(words[:, :WORDS]).any(axis=1)
     zeros = plain & ~words.any(axis=1)
-    shown = [f"{one:#x} {two:#x} {three:#x}" for one, two, three in words[:, :WORDS].tolist()]
+    shown = list(map(_SHOWN.__mod__, zip(*words[:, :WORDS].T.tolist())))
     for row in np.flatnonzero(zeros).tolist():
         shown[row] = "zeros"
     for row in np.flatnonzero(empty).tolist():
