@@ -134,11 +134,13 @@ def unjoined_lines(waiting: Sequence[StackBlock]) -> Iterator[Line]:
 
 
 def huge_lines(huge: int | None, residency: Residency) -> Iterator[Line]:
-    """Yield how much lies in huge pages, where that is much."""
-    if huge and huge >= (residency.kernel or 0) * _MUCH_HUGE:
+    """Yield how much lies in huge pages that the kernel gave unasked, where that is much. (Pages of hugetlbfs the
+    program asked for.)"""
+    transparent = (huge or 0) - residency.hugetlb
+    if transparent > 0 and transparent >= (residency.kernel or 0) * _MUCH_HUGE:
         yield Line.plain(
-            f"in huge pages: {human_size(huge)}: one byte that is touched makes 2 MiB of them resident, untouched "
-            "parts of blocks too (`vmmap` has them by mapping; madvise(MADV_NOHUGEPAGE), or never in "
+            f"in huge pages: {human_size(transparent)}: one byte that is touched makes 2 MiB of them resident, "
+            "untouched parts of blocks too (`vmmap` has them by mapping; madvise(MADV_NOHUGEPAGE), or never in "
             "/sys/kernel/mm/transparent_hugepage/enabled, goes without)"
         )
 
