@@ -12,13 +12,14 @@ from typing import Optional
 from gdbheap import __version__, packages
 from gdbheap.commands import MODULES, name_of
 from gdbheap.commands.heap_diff import diff_report, growth
-from gdbheap.errors import HeapError, PackagesMissing
+from gdbheap.errors import HeapError, MayNotLook, PackagesMissing, Refused
 from gdbheap.interface.limit import limited
 from gdbheap.interface.unanswered import say_why
 from gdbheap.interface.words import MISUSED, Misused, ShellWords, asks_json
 from gdbheap.launch import demo, doctor, launcher, leak_gate, one_shot, places, setup
 from gdbheap.launch.gate_answer import DEFAULT_KINDS, KINDS, TROUBLE, gate_answer
 from gdbheap.launch.help import show_page
+from gdbheap.launch.refused import why_refused
 from gdbheap.launch.report import write_report
 from gdbheap.launch.suppressions import read_suppressions
 from gdbheap.report.charset import in_charset
@@ -65,7 +66,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _act(words: Sequence[str]) -> int:
     if is_command(words):
-        return run_command(words)
+        try:
+            return run_command(words)
+        except MayNotLook as error:
+            refusal = why_refused(error.pid, "gdbheap", words)
+            raise Refused(refusal.text, *refusal.commands) from None
     asked = _parser().parse_args(words)
     return asked.act(asked) or 0
 

@@ -87,6 +87,14 @@ class Refused(HeapError):
         self.next = commands
 
 
+class MayNotLook(Refused):
+    """It lets nobody but perhaps root look at the process `pid`."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(f"the memory of process {pid} may not be read")
+        self.pid = pid
+
+
 class UsageError(HeapError):
     """The command's words are off; the text says which, and what would be right. `line` and `span` (from, to) are
     for those of a long argument, where the words that are off are pointed at; "" for the rest."""

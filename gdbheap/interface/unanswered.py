@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from gdbheap.errors import Refused
 from gdbheap.interface.words import Misused, done_in_json, own_words
 from gdbheap.report.failure import failure_of
 from gdbheap.report.json import error_line
@@ -23,6 +24,8 @@ def say_why(words: Sequence[str], command: str, error: BaseException, as_json: b
         print(error_line(each, failure), end="", file=_answers_go_to(own_words(words)))
     if sys.stderr is not None:
         print(text, file=sys.stderr)
+        for remedy in error.next if isinstance(error, Refused) else ():
+            print(f"  try: {remedy}", file=sys.stderr)
 
 
 def _answers_go_to(words: Sequence[str]) -> TextIO:

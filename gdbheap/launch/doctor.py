@@ -17,6 +17,7 @@ from gdbheap.launch import compiled_kernel, places, python_packages, setup
 from gdbheap.launch.core_places import cores_here
 from gdbheap.launch.debugger import InstalledGdb, NoDebugger, dotted, find_debugger
 from gdbheap.launch.launcher import MULTIARCH, OWN, attach_advice
+from gdbheap.launch.refused import why_none_starts
 from gdbheap.packages import REQUIRED, directory, setup_command
 
 # What gdb knows of the C library that it was given: its build-id, and whether it has types and symbols for it.
@@ -158,4 +159,7 @@ def _starts_programs(gdb: InstalledGdb) -> Check:
     if "Program stopped" in text:
         return Check("running programs", "gdb starts and stops them")
     why = next((line for line in text.splitlines() if "ptrace" in line or "not permitted" in line), text.strip()[-200:])
+    refusal = why_none_starts()
+    if refusal is not None:
+        return Check("running programs", why, False, ": ".join((refusal.text, *refusal.commands)))
     return Check("running programs", why, False, "in a container: docker run --cap-add=SYS_PTRACE ...")

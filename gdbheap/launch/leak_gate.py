@@ -18,9 +18,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from gdbheap.errors import HeapError
+from gdbheap.errors import HeapError, Refused
 from gdbheap.files import kernel_text, open_new, open_regular, read_regular
 from gdbheap.launch.launcher import Launch
+from gdbheap.launch.refused import why_none_starts
 
 _MOST_ANSWER = 1 << 30
 _PR_SET_PDEATHSIG = 1
@@ -43,6 +44,9 @@ class Gate:
 def run_gate(gate: Gate) -> tuple[list[dict[str, Any]], str]:
     """Run the program in gdb to its end; return what was seen of each process (see gdbheap/inside_gdb/leak_gate.py),
     and why gdb could not see all ("": it could). HeapError if it cannot be run."""
+    refusal = why_none_starts()
+    if refusal is not None:
+        raise Refused(f"gdb may not run {gate.program}: {refusal.text}", *refusal.commands)
     program, arguments = _interpreted(gate.program, gate.arguments)
     with tempfile.TemporaryDirectory(prefix="gdbheap-leaks-") as place, _streams() as streams:
         starter, answer, log = (os.path.join(place, name) for name in ("start", "answer", "log"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gdbheap.files import kernel_text
@@ -25,10 +26,27 @@ class StartRefusal:
     commands: tuple[str, ...] = ()
 
 
-def why_refused(pid: int) -> StartRefusal:
-    """Return why a process that is there cannot be attached to, as far as /proc tells."""
-    found = next(_reasons(pid), None) or StartRefusal(_NO_REASON, ("sudo dmesg",))
-    return StartRefusal(f"gdb may not look at process {pid}: {found.text}", found.commands)
+def why_refused(pid: int, who: str = "gdb", words: Sequence[str] = ()) -> StartRefusal:
+    """Return why a process that is there cannot be attached to by `who`, as far as /proc tells; as root, the `words`
+    (attach PID) could do it."""
+    as_root = _as_root(words or ("attach", str(pid)))
+    found = next(_reasons(pid, as_root), None) or StartRefusal(_NO_REASON, ("sudo dmesg",))
+    return StartRefusal(f"{who} may not look at process {pid}: {found.text}", found.commands)
+
+
+def why_none_starts() -> StartRefusal | None:
+    """Return why gdb may not even trace programs that it starts itself; None: by kernel.yama.ptrace_scope it may."""
+    scope = yama_scope()
+    if scope == 3:
+        return StartRefusal(
+            "kernel.yama.ptrace_scope is 3, so nobody can run a program in gdb until this machine is rebooted"
+        )
+    if scope == 2 and not _may_trace_all():
+        return StartRefusal(
+            "kernel.yama.ptrace_scope is 2, so only root may run programs in gdb",
+            ("sudo sysctl kernel.yama.ptrace_scope=1",),
+        )
+    return None
 
 
 def yama_scope() -> int:
@@ -39,7 +57,11 @@ def yama_scope() -> int:
         return 0
 
 
-def _reasons(pid: int) -> Iterator[StartRefusal]:
+def _may_trace_all() -> bool:
+    return bool(int(_status("self").get("CapEff", "0"), 16) & _SYS_PTRACE)
+
+
+def _reasons(pid: int, as_root: str) -> Iterator[StartRefusal]:
     process, own = _status(str(pid)), _status("self")
     yield from _state(pid, process)
     tracer = process.get("TracerPid", "0")
@@ -48,12 +70,12 @@ def _reasons(pid: int) -> Iterator[StartRefusal]:
         who = f"process {tracer}{f' ({printable(name)})' if name else ''}"
         text = f"{who} is already tracing it, and only one tracer is allowed: end that one first"
         yield StartRefusal(text, (f"ps -fp {tracer}",))
-    allowed = bool(int(own.get("CapEff", "0"), 16) & _SYS_PTRACE)
+    allowed = _may_trace_all()
     users = set(process.get("Uid", "").split())
     if users and users != {str(os.geteuid())} and not allowed:
         whose = " and ".join(sorted(map(_user, users)))
-        yield StartRefusal(f"it belongs to {whose}, and you are {_user(str(os.geteuid()))}", (_as_root(pid),))
-    yield from _scope(pid, allowed)
+        yield StartRefusal(f"it belongs to {whose}, and you are {_user(str(os.geteuid()))}", (as_root,))
+    yield from _scope(as_root, allowed)
     if os.geteuid() == 0 and not allowed:
         yield StartRefusal(
             "this container lacks the right to trace: start it with --cap-add=SYS_PTRACE, or attach from the host, "
@@ -64,7 +86,7 @@ def _reasons(pid: int) -> Iterator[StartRefusal]:
             "a filter of system calls (seccomp) may forbid it: start the container with --cap-add=SYS_PTRACE"
         )
     if not allowed and _owner(pid) not in (os.geteuid(), None):
-        yield StartRefusal("it has, or had, more rights than you (setuid, or it forbids core dumps)", (_as_root(pid),))
+        yield StartRefusal("it has, or had, more rights than you (setuid, or it forbids core dumps)", (as_root,))
 
 
 def _state(pid: int, process: Mapping[str, str]) -> Iterator[StartRefusal]:
@@ -74,25 +96,25 @@ def _state(pid: int, process: Mapping[str, str]) -> Iterator[StartRefusal]:
         yield StartRefusal("it is one of the kernel's own threads, which have no memory of their own")
 
 
-def _scope(pid: int, allowed: bool) -> Iterator[StartRefusal]:
+def _scope(as_root: str, allowed: bool) -> Iterator[StartRefusal]:
     scope = yama_scope()
     if scope == 3:
         yield StartRefusal(
             "kernel.yama.ptrace_scope is 3, so nobody can attach to a process until this machine is rebooted"
         )
     elif scope == 2 and not allowed:
-        yield StartRefusal("kernel.yama.ptrace_scope is 2, so only root may attach", (_as_root(pid),))
+        yield StartRefusal("kernel.yama.ptrace_scope is 2, so only root may attach", (as_root,))
     elif scope == 1 and not allowed:
-        commands = (_as_root(pid), "sudo sysctl kernel.yama.ptrace_scope=0")
+        commands = (as_root, "sudo sysctl kernel.yama.ptrace_scope=0")
         yield StartRefusal(
             "kernel.yama.ptrace_scope is 1, so only root may attach to processes that gdb did not start", commands
         )
 
 
-def _as_root(pid: int) -> str:
-    """Return the command that attaches as root, with the Python packages of this user."""
+def _as_root(words: Sequence[str]) -> str:
+    """Return the command that does as root what the words ask for, with the Python packages of this user."""
     data = os.path.dirname(os.path.dirname(directory_name()))
-    return f"sudo env XDG_DATA_HOME={data} {sys.executable} -m gdbheap attach {pid}"
+    return f"sudo env XDG_DATA_HOME={data} {sys.executable} -m gdbheap {shlex.join(words)}"
 
 
 def _user(number: str) -> str:

@@ -13,10 +13,11 @@ from gdbheap.counted import counted
 from gdbheap.elf.core_notes import thread_of_registers
 from gdbheap.elf.core_vectors import vector_words
 from gdbheap.elf.modules import find_modules, main_module
-from gdbheap.errors import HeapError, NoProcess
+from gdbheap.errors import HeapError, MayNotLook, MemoryFault, NoProcess
 from gdbheap.files import kernel_text, open_regular, read_regular
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.machines import KNOWN, machine_name, machine_of_elf
+from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.images.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.images.elf_headers import HEADER_SIZE, parse_elf_header
 from gdbheap.process.live.copied_memory import CopiedMemory, Unreadable
@@ -42,10 +43,10 @@ def live_debugger(pid: int, files: Files, hold: ExitStack) -> Reader:
     began = time.monotonic()
     with ExitStack() as own:
         held = own.enter_context(held_threads(pid))
-        space = read_maps(task)
-        if not len(space):
-            raise NoProcess(f"there is no process {pid} whose memory can be read")
+        space = _mappings(pid, task, held)
         live = LiveMemory(task, Unreadable(), space)
+        if held.refused and not held.held and not _is_readable(live, space):
+            raise MayNotLook(pid)
         copied = CopiedMemory(live)
         threads = tuple(_threads(machine, held))
         vectors = {each: list(_vectors(machine, held, each)) for each in held.held}
@@ -77,6 +78,26 @@ def live_debugger(pid: int, files: Files, hold: ExitStack) -> Reader:
     own_pid = pid_in_namespace(kernel_text(f"/proc/{task}/status")) or pid
     remarks = tuple(_remarks(pid, held, taken, is_copied))
     return Reader(process, StopKnowledge({}, own_pid, remarks, vectors), files)
+
+
+def _mappings(pid: int, task: int, held: HeldThreads) -> AddressSpace:
+    try:
+        space = read_maps(task)
+    except NoProcess as error:
+        raise (MayNotLook(pid) if held.refused else error) from None
+    if not len(space):
+        raise NoProcess(f"there is no process {pid} whose memory can be read")
+    return space
+
+
+def _is_readable(memory: LiveMemory, space: AddressSpace) -> bool:
+    """Whether there is a mapping of which the kernel lets us have a byte."""
+    for vma in space:
+        try:
+            return "r" in vma.permissions and bool(memory.read(vma.start, 1))
+        except MemoryFault:
+            continue
+    return False
 
 
 def _remarks(pid: int, held: HeldThreads, taken: float, is_copied: bool) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shlex
@@ -10,7 +11,12 @@ import sys
 
 import pytest
 
+from gdbheap.__main__ import main
+from gdbheap.errors import MemoryFault, Refused
 from gdbheap.launch import places, refused
+from gdbheap.launch.leak_gate import Gate, run_gate
+from gdbheap.process.live import held_threads
+from gdbheap.process.live.live_memory import LiveMemory
 from support.programs import build, running
 
 
@@ -92,6 +98,40 @@ def test_who_may_not_attach_is_told_why_and_what_helps(monkeypatch, files, wante
     assert found.text.startswith(f"gdb may not look at process 42: {wanted}")
     assert len(found.commands) == len(commands)
     assert all(each.endswith(end) for each, end in zip(found.commands, commands)), found.commands
+
+
+def test_where_only_root_or_nobody_may_trace_gdb_starts_no_program(monkeypatch):
+    def found(scope, caps):
+        texts = {refused.YAMA: str(scope), "/proc/self/status": f"CapEff:\t{caps:016x}\n"}
+        monkeypatch.setattr(refused, "kernel_text", texts.__getitem__)
+        return refused.why_none_starts()
+
+    assert [found(scope, 0) for scope in (0, 1)] == [None, None] and found(2, 1 << 19) is None
+    assert found(2, 0).text == "kernel.yama.ptrace_scope is 2, so only root may run programs in gdb"
+    assert found(2, 0).commands == ("sudo sysctl kernel.yama.ptrace_scope=1",)
+    assert found(3, 1 << 19).text.startswith("kernel.yama.ptrace_scope is 3, so nobody can run a program in gdb")
+    with pytest.raises(Refused, match="gdb may not run /bin/true: kernel"):
+        found(2, 0)
+        run_gate(Gate(None, "/bin/true", ()))
+
+
+def test_without_gdb_too_it_is_told_why_a_process_may_not_be_looked_at(monkeypatch, capsys):
+    def unreadable(memory, address, size):
+        raise MemoryFault(address, size)
+
+    monkeypatch.setattr(held_threads, "_ptrace", refuse)
+    monkeypatch.setattr(LiveMemory, "read", unreadable)
+    monkeypatch.setattr(refused, "_reasons", lambda pid, as_root: iter([refused.StartRefusal("why", (as_root,))]))
+    with running(build("leaks")) as process:
+        assert main(["heap", "chunks", "--pid", str(process.pid)]) == 1
+        first, second = capsys.readouterr().err.splitlines()
+        assert first == f"gdbheap: gdbheap may not look at process {process.pid}: why"
+        assert second.startswith("  try: sudo ") and second.endswith(f" -m gdbheap heap chunks --pid {process.pid}")
+        process.finish()
+
+
+def refuse(*_):
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 @pytest.mark.parametrize(
