@@ -12,15 +12,17 @@ import functools
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
+from gdbheap.analysis.types.brothers import undecided_words
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.containers import container_kind
+from gdbheap.analysis.types.counted_data import with_counted_data
 from gdbheap.analysis.types.deep_shapes import deep_shapes, groups_of, named_deep_shapes
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import ALIGNMENT, fits, least_room
 from gdbheap.analysis.types.kin_arrays import KinArrays
 from gdbheap.analysis.types.libstdcxx import is_closure, is_internal
 from gdbheap.analysis.types.may_be_told import may_be_told, may_grow_to
-from gdbheap.analysis.types.only_type import Alike, goes_with, only_type
+from gdbheap.analysis.types.only_type import Alike, goes_with, only_text, only_type
 from gdbheap.analysis.types.shapes import exact_shapes, named_shapes, plain_shapes, shapes_of_several
 from gdbheap.analysis.types.slots import BYTES, INTEGER, MIXED, PADDING, VOID
 from gdbheap.analysis.types.texts import is_text
@@ -57,6 +59,8 @@ _SAME_SIZE, _SAME_SHAPE, _SAME_TARGETS = 0.25, 0.5, 2.0
 # No other struct has such a size and pointers in these places.
 _ALONE = 0.5
 _ENOUGH, _MARGIN = 2.0, 0.5
+# Fewer pointers a block than this look alike by accident.
+_TELLING = 2
 # So many of the best are held against the bytes.
 _MOST_TRIED = 8
 
@@ -74,6 +78,8 @@ class ByTargets:
         self._flexible: list[int] | None = None
         self._of_several: set[int] = set()
         self._kin = KinArrays(state)
+        # The blocks that void * members lead to.
+        self._held_by_void = np.zeros(len(state), np.bool_)
 
     def find(self, left_out: Mask) -> Claims:
         """Return claims of blocks that have no type yet, but for those left out."""
@@ -96,6 +102,8 @@ class ByTargets:
         )
         self._of_several = shapes_of_several(state, named, exact_of_named, self._plain)
         self._occurring = _types_by_room(state)
+        self._held_by_void[:] = False
+        self._held_by_void[undecided_words(state).target] = True
         found = []
         for rows in groups_of(exact, deep, known_deep, _MOST_GROUPS):
             first = int(rows[0])
@@ -135,6 +143,9 @@ class ByTargets:
         numbers, codes = numbers[rows], codes[rows]
         here = codes_as_used(state, numbers, codes[:, place], place, edges)
         said, agreeing, telling, explained, roomy = self._score(here, edges, len(sample))
+        said, telling, explained = with_counted_data(state, numbers, here, edges, (said, telling, explained))
+        # (A void * explains nothing, and asks for nothing.)
+        bearing = np.where(agreeing >= len(sample), len(edges) - np.count_nonzero(here == VOID, axis=1), len(edges))
         score = said / len(sample) + _ROOM * np.minimum(roomy / len(sample), 1)
         possible = _may_be_pointers(here).all(axis=1)
         occurring = np.isin(numbers, np.array(self._occurring.get(room, []), np.int64))
@@ -146,25 +157,31 @@ class ByTargets:
         known = occurring | ((2 * agreeing >= len(sample)) & (explained >= 2 * len(sample)))
         # (Three pointers that all go with one struct's, two of them to text, and with no other's of that size, are no
         # accident.)
-        rivals = possible & (2 * explained >= len(edges))
+        rivals = possible & (2 * explained >= bearing) & (explained > 0)
         alone = (np.count_nonzero(rivals) == 1) & (explained == len(edges))
         known |= alone & (explained >= 3 * len(sample)) & (telling >= 2 * len(sample))
-        known &= 2 * explained >= len(edges)
+        known &= 2 * explained >= bearing
 
         @functools.cache
-        def all_pointers() -> bool:
-            return bool(self._points_everywhere(sample).any())
+        def all_pointers() -> Mask:
+            return self._points_everywhere(sample)
 
-        only = only_type(state, Alike(len(blocks), sample, edges, all_pointers), numbers, here)
+        alike = Alike(len(blocks), sample, edges, all_pointers)
+        only = only_type(state, alike, numbers, here)
         score[only] = np.maximum(score[only], _ENOUGH)
         if score.max() + _ALONE + _SAME_SHAPE < _ENOUGH:
             return self._pointers(blocks, sample, edges)
         known[only] = True
         # (What has nothing but pointers may as well be an array of some: one must say more than that it may be right.)
-        if all_pointers():
+        if all_pointers().any():
             known &= telling >= len(sample)
         known |= more >= _SAME_TARGETS
         score[~known] = np.minimum(score[~known], _ENOUGH - _ALONE - _SAME_SHAPE - _MARGIN)
+        text = only_text(state, alike, numbers, here, self._held_by_void[blocks])
+        if text and len(edges) < _TELLING * len(sample):
+            # (That others look so, too, says nothing where these go with one type alone.)
+            score -= np.where(more >= _SAME_TARGETS, more, 0)
+        score[text] = np.maximum(score[text], _ENOUGH)
         found = self._best(blocks, sample, numbers, score, more)
         return found if len(found) else self._pointers(blocks, sample, edges)
 
@@ -240,6 +257,7 @@ class ByTargets:
         text[order] = is_text(state, target[order]) & unknown
         plainly_text = np.zeros(len(target), np.bool_)
         plainly_text[order] = is_text(state, target[order], 0, _LETTERS) & unknown
+        text &= plainly_text | ~state.pointing[target]
         roomy = is_struct & (known < 0)[None, :] & ~fitting & (room[None, :] >= size)
         grown, with_text = self._grown(codes, target, room)
         fitting |= grown & is_struct & ((known < 0) & (offset == 0))[None, :]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.containers import ContainerKind, container_kind, containers_in, own_place
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits
-from gdbheap.analysis.types.libstdcxx import NodeKind, node_kind
+from gdbheap.analysis.types.libstdcxx import NodeKind, node_kind, value_of
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # What no accident makes, what may be one, and what says nothing; -1 is against it.
 _STRONG, _WEAK = 3, 1
 _MOST_ENTRIES = 1 << 32
+# The upper bits of a hash, some of which are set.
+_HASH_BITS = 24
 # So many containers of a vector's element are looked at, and vectors in vectors so deep.
 _MOST_IN_ELEMENT, _DEEPEST = 4, 2
 
@@ -68,7 +70,21 @@ class Signs:
         following = self._read(address, 1)[:, 0]
         same = self._rooms_at(following) == self._state.room[blocks]
         said: Scores = np.where(following == 0, 0, np.where(same, _WEAK, -1)).astype(np.int32)
-        return said
+        judged: Scores = np.where(self._is_no_hash(number, address), np.int32(-1), said)
+        return judged
+
+    def _is_no_hash(self, number: int, address: Words) -> Mask:
+        """Return in which nodes, whose keys are strings, what should be the key's hash is a small number: one hash
+        in 16 million is so small."""
+        info = self._state.book.info(number)
+        inner, part = value_of(self._state.book, number)
+        keys = containers_in(self._state.book, inner)[:1] if inner != NONE else ()
+        is_string = [container_kind(self._state.book, key) is ContainerKind.STRING for place, key in keys if not place]
+        if part != self._size or not info.name.endswith("true>") or is_string != [True]:
+            return np.zeros(len(address), np.bool_)
+        code = self._read(address + np.uint64(info.size - self._size), 1)[:, 0]
+        small: Mask = code < np.uint64(1 << (8 * self._size - _HASH_BITS))
+        return small
 
     def _string(self, address: Words, words: Words) -> Scores:
         """It points to its own buffer, or to a block with room for its capacity and a zero, and ends with a zero."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.fits import least_room
+from gdbheap.analysis.types.slots import is_handle
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords
 from gdbheap.lazy import np
@@ -43,7 +44,7 @@ def integers_of(state: TypingState, number: int) -> list[tuple[int, int]]:
     found = []
     for member in state.book.info(number).members[:_MOST_MEMBERS]:
         kind = state.book.stripped(member.type)
-        if kind == NONE or member.kind is not MemberKind.FIELD:
+        if kind == NONE or member.kind is not MemberKind.FIELD or is_handle(state.book, member.type):
             continue
         info = state.book.info(kind)
         if info.kind is TypeKind.SCALAR and info.size in (2, 4, 8) and "float" not in info.name:

@@ -15,7 +15,9 @@ from gdbheap.analysis.types.callbacks import Callbacks
 from gdbheap.analysis.types.claims import Claims, joined
 from gdbheap.analysis.types.common_headers import common_headers
 from gdbheap.analysis.types.cookies import counted_arrays
+from gdbheap.analysis.types.counted_texts import counted_texts
 from gdbheap.analysis.types.data_blocks import data_blocks
+from gdbheap.analysis.types.handles import handle_arrays
 from gdbheap.analysis.types.held_arrays import held_arrays
 from gdbheap.analysis.types.kin_arrays import settle_arrays
 from gdbheap.analysis.types.libcxx import lay_out_shared
@@ -30,7 +32,7 @@ from gdbheap.analysis.types.pointer_arrays import pointer_arrays
 from gdbheap.analysis.types.propagation import Propagation
 from gdbheap.analysis.types.root_words import covering_roots, register_words, root_words
 from gdbheap.analysis.types.rules import FIRST_CLAIMS, LATER_CLAIMS, LAYOUT_RULES
-from gdbheap.analysis.types.slots import Layouts
+from gdbheap.analysis.types.slots import VOID, Layouts
 from gdbheap.analysis.types.static_brothers import StaticBrothers
 from gdbheap.analysis.types.static_targets import StaticTargets
 from gdbheap.analysis.types.typing_state import TypeSources, TypingState
@@ -85,6 +87,7 @@ def _fill(state: TypingState) -> None:
     passes: list[Pass] = [
         lambda words: held_arrays(state, words),
         lambda words: pointer_arrays(state, words),
+        lambda words: handle_arrays(state, words),
         lambda words: counted_arrays(state, words),
         lambda words: bases(state, embedded, words),
         lambda words: parts(state, embedded, words),
@@ -108,12 +111,17 @@ def _fill(state: TypingState) -> None:
         words = propagation.waiting()
         told = np.zeros(len(state), np.bool_)
         if words is not None:
-            told[words.target] = True
+            # (A void * tells nothing, and what a marked pointer leads to may be something else.)
+            telling = (words.offset == 0) | (words.offset >= state.process.pointer_size)
+            told[words.target[telling & (words.code != VOID)]] = True
         found = propagation.believe(lost_objects(state, rounds))
         found += told_by_statics + propagation.believe(static_brothers.find())
         found += propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told))
         if not found:
-            found = any(propagation.believe(each(state)) for each in (common_headers, appended_data, one_container))
+            found = any(
+                propagation.believe(each(state))
+                for each in (common_headers, appended_data, one_container, counted_texts)
+            )
             found = found or bool(propagation.look_inside())
         if not found:
             break

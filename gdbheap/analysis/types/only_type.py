@@ -24,17 +24,19 @@ _MOST_TRIED = 8
 _SEVERAL = 3
 # Fewer letters may be a small number.
 _LETTERS = 4
+# So many blocks that void * members lead to are no accident.
+_MANY = 8
 
 
 @dataclass(frozen=True)
 class Alike:
-    """`count` blocks that look alike; `sample`, some of them, and the `edges` of these; whether they hold nothing but
-    pointers."""
+    """`count` blocks that look alike; `sample`, some of them, and the `edges` of these; which of the sample hold
+    nothing but pointers."""
 
     count: int
     sample: NDArray[np.int32]
     edges: Numbers
-    is_all_pointers: Callable[[], bool]
+    all_pointers: Callable[[], NDArray[np.bool_]]
 
 
 def only_type(state: TypingState, alike: Alike, numbers: Numbers, codes: NDArray[np.int32]) -> list[int]:
@@ -51,11 +53,34 @@ def only_type(state: TypingState, alike: Alike, numbers: Numbers, codes: NDArray
         return []
     said, size = agrees[sound[0]], len(alike.sample)
     place = state.graph.place[alike.edges]
-    if alike.is_all_pointers() and np.count_nonzero(said & (place > 0)) < size:
+    if alike.all_pointers().any() and np.count_nonzero(said & (place > 0)) < size:
         return []
     like = said | _to_likes(state, alike.edges, int(numbers[sound[0]]), codes[sound[0]])
     enough = np.count_nonzero(said) >= (1 if alike.count >= _SEVERAL else 2) * size
     return sound if enough or (alike.count > 1 and np.count_nonzero(like) >= _SEVERAL * size) else []
+
+
+def only_text(
+    state: TypingState, alike: Alike, numbers: Numbers, codes: NDArray[np.int32], held: NDArray[np.bool_]
+) -> list[int]:
+    """Return the row of the only type that goes with all pointers of many blocks, some of which lead to text: of
+    several the one that has plain char there. Many of the blocks must be `held` by void * members of typed ones."""
+    if np.count_nonzero(held) < _MANY or 2 * np.count_nonzero(alike.all_pointers()) >= len(alike.sample):
+        return []
+    fine, agrees = _going_with(state, alike.edges, codes)
+    target = state.graph.target[alike.edges]
+    order = np.argsort(target, kind="stable")
+    text = np.zeros(len(target), np.bool_)
+    text[order] = is_text(state, target[order], 0, _LETTERS)
+    text &= (state.graph.offset[alike.edges] == 0) & (state.type[target] < 0)
+    local = state.layouts.local(np.maximum(codes, -1))  # lays out what is not yet
+    told = agrees | ((state.layouts.kind[local] == TypeKind.CHARACTER) & text[None, :])
+    rows = np.flatnonzero(fine & told.all(axis=1))[:_MOST_TRIED]
+    rows = np.array([row for row in rows.tolist() if goes_with(state, int(numbers[row]), alike.sample)], np.intp)
+    if len(rows) > 1:
+        plain = [np.count_nonzero(codes[row] == state.book.named("char")) for row in rows.tolist()]
+        rows = rows[np.array(plain) == max(plain)]
+    return rows.tolist() if len(rows) == 1 and text.any() else []
 
 
 def _to_likes(state: TypingState, edges: Numbers, number: int, codes: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -17,6 +17,7 @@ from gdbheap.analysis.types.inner_objects import holds_others
 from gdbheap.analysis.types.libstdcxx import is_value
 from gdbheap.analysis.types.preferred import as_the_holder, by_functions
 from gdbheap.analysis.types.readings import WRONG, container_signs, reading
+from gdbheap.analysis.types.slots import CODE, INTEGER, PLAIN, VOID
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import dataclass, np
@@ -213,7 +214,7 @@ def _claimed(guess: _Guess, words: TypedWords, good: NDArray[np.int32] | int, ti
 
 
 def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, room: int) -> list[_Guess]:
-    layouts, size = state.layouts, state.book.info(number).size
+    layouts, size, pointer_size = state.layouts, state.book.info(number).size, state.layouts.pointer_size
 
     def exact(asked: int, behind: int = 0) -> bool:
         return bool(fits(np.array([room - behind]), np.array([asked]), layouts.overhead)[0])
@@ -226,6 +227,9 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
         if place == offset and info.kind is TypeKind.STRUCT and exact(info.size):
             found.append(_Guess(holder, 0, 0, How.PART, 0))
     holders = len(found)
+    if offset % pointer_size and offset < pointer_size and _is_aligned(state, number):
+        # (A mark in the pointer's lowest bits.)
+        return [_Guess(number, 0, 0, How.PART, 1)] if exact(size) else []
     if offset:
         found += _growing(state, embedded, number, offset, room)
         if exact(offset + size):
@@ -240,6 +244,12 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
     # (With nothing else to be a part of, it is rather itself, or several.)
     found += [each if holders else replace(each, rank=3) for each in growing]
     return [*found, _Guess(number, 0, 0, How.PART, 4, whole=False)]
+
+
+def _is_aligned(state: TypingState, number: int) -> bool:
+    """Whether the type has a member that lies at even addresses alone."""
+    codes = state.layouts.of(number).codes
+    return bool(((codes >= 0) | (codes == VOID) | (codes == INTEGER) | (codes == PLAIN) | (codes == CODE)).any())
 
 
 def _as_their_holders(state: TypingState, known: list[int], words: TypedWords) -> list[_Guess]:

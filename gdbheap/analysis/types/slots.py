@@ -143,6 +143,8 @@ class Layouts:
         self.flexible, self.stride, self.flexible_base, self.flexible_words, self.kind = rows[4:]
 
     def _of(self, number: int, depth: int) -> WordLayout:
+        if is_handle(self.book, number):
+            return WordLayout(np.full(1, VOID, np.int32), np.zeros(1, np.bool_), self.pointer_size)
         number = self.book.stripped(number)
         known = self._known.get(number)
         if known is not None:
@@ -240,7 +242,7 @@ class Layouts:
         for index in np.flatnonzero(differ).tolist():
             one, two = int(old[index]), int(inner[index])
             if not is_union and one < 0 and two < 0:
-                here[index] = BYTES if BYTES in (one, two) else PLAIN
+                here[index] = PLAIN  # (raw memory that has not all of a word holds no pointer)
                 continue
             before = self.mixed.get((number, at + index), (one,) if one != MIXED else ())
             self.mixed[number, at + index] = (*before, *(() if two in before or two == MIXED else (two,)))
@@ -276,7 +278,20 @@ class Layouts:
         if array.kind is not TypeKind.ARRAY or array.count > 1:
             return -1, NONE, 0
         element = self._of(array.target, depth + 1)
-        return (last.offset, self.book.stripped(array.target), element.size) if element.size else (-1, NONE, 0)
+        named = array.target if is_handle(self.book, array.target) else self.book.stripped(array.target)
+        return (last.offset, named, element.size) if element.size else (-1, NONE, 0)
+
+
+def is_handle(book: TypeBook, number: int) -> bool:
+    """Whether the type is a typedef of the integers that are made to hold pointers (uintptr_t, intptr_t)."""
+    for _ in range(_DEEPEST):
+        info = book.info(number) if number != NONE else None
+        if info is None or info.kind is not TypeKind.TYPEDEF:
+            return False
+        if info.name in ("uintptr_t", "intptr_t"):
+            return True
+        number = info.target
+    return False
 
 
 def _empty() -> WordLayout:

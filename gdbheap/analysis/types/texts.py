@@ -34,9 +34,9 @@ def is_text(
         new = distinct_of_sorted(blocks[state.letters[blocks] == _UNKNOWN])
         state.letters[new] = _NONE
         likely = new[_may_begin_with_text(state, new)]
-        state.letters[likely] = _letters(state, likely, 0) + _NONE
+        state.letters[likely] = letters(state, likely, 0) + _NONE
         return state.letters[blocks] >= least + _NONE
-    return _letters(state, blocks, offset) >= least
+    return letters(state, blocks, offset) >= least
 
 
 def _may_begin_with_text(state: TypingState, blocks: NDArray[np.int32]) -> Mask:
@@ -54,7 +54,7 @@ def _may_begin_with_text(state: TypingState, blocks: NDArray[np.int32]) -> Mask:
     return likely
 
 
-def _letters(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int) -> Octets:
+def letters(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int) -> Octets:
     """Return how many bytes of text each block holds from the offset on, as far as is looked; 0 where it is none."""
     offsets = np.broadcast_to(np.asarray(offset, np.int64), (len(blocks),))
     found = np.zeros(len(blocks), np.uint8)
