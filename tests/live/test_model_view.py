@@ -25,7 +25,7 @@ from support.programs import PATIENCE, build
 from support.traces import FLAVOURS, Builder
 
 _DEEP = int(os.environ.get("GDBHEAP_DEEP", "0"))
-_LENGTH = 3000 if _DEEP else 156
+_LENGTH = 3000 if _DEEP else 108
 _SEED = int(os.environ.get("GDBHEAP_SEED", "0")) if _DEEP else 3
 _FLAGS = {8: (), 4: ("-m32",)}
 # What is written over is another matter: broken heaps have tests of their own.

@@ -18,7 +18,7 @@ CALLS = (
 )
 # How many stops at most in one call, and instructions from one to the next: odd, and each call has its own, so that
 # they do not stop at the same.
-STOPS, STRIDES = 16, (5, 7, 9, 13, 17)
+STOPS, STRIDES = 12, (5, 9, 13, 17, 23)
 
 STEPPING = """
 import json

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 
-from support.expected import rows_of, shown, story_of_many_sizes
+from support.expected import NO_PROCESS, rows_of, shown, story_of_many_sizes
 from support.gdb_runs import ask, generated_core, kernel_core
 from support.ledger import read_ledger
 from support.programs import build, running
@@ -63,21 +63,6 @@ def test_a_process_run_under_gdb_with_and_without_aslr(tmp_path, flags, randomiz
     assert answers["heap chunks"]["faults"] == []
 
 
-@WORDS
-def test_a_gdbserver_target_tells_what_the_process_told(flags):
-    with running(build("mixed", *flags)) as process:
-        live = ask(["-p", str(process.pid)], COMMANDS)
-        server = f"target remote | gdbserver --once --attach stdio {process.pid}"
-        remote = ask([str(build("mixed", *flags))], COMMANDS, get_there=[server])
-    if "A problem internal to GDBserver" in remote.text:
-        # gdbserver 10 on a CPU with AVX-512 breaks off with any 32-bit process, gdbheap or not: what is left is no
-        # process.
-        assert remote.text.count(NO_PROCESS) == len(COMMANDS)
-        return
-    assert remote["heap chunks"]["faults"] == []
-    assert rows_of(remote) == rows_of(live)
-
-
 def test_a_core_beside_a_program_of_the_other_machine_is_refused_until_its_own_is_loaded(tmp_path):
     own, other = build("mixed"), build("mixed", "-m32")
     with running(own, directory=tmp_path) as process:
@@ -90,14 +75,6 @@ def test_a_core_beside_a_program_of_the_other_machine_is_refused_until_its_own_i
     )
     assert answers.text.count(refusal) == 1
     assert rows_of(answers) == rows_of(ask([str(own), str(core)], ["heap chunks"]))
-
-
-def test_a_gdbserver_target_with_threads_has_every_threads_tcache():
-    with running(build("threads"), "5") as process:
-        live = ask(["-p", str(process.pid)], COMMANDS)
-        server = f"target remote | gdbserver --once --attach stdio {process.pid}"
-        remote = ask([str(build("threads"))], COMMANDS, get_there=[server])
-    assert rows_of(remote) == rows_of(live)
 
 
 def test_what_gdb_says_of_a_cores_registers_is_not_within_an_answer(gdb, tmp_path):
@@ -129,9 +106,6 @@ def test_before_the_first_malloc_there_is_one_clear_line_or_an_empty_heap(flags)
         assert (
             "\nmalloc has not been used yet: main_arena is empty. Stop later, after the first malloc\n" in answers.text
         )
-
-
-NO_PROCESS = "there is no process: run a program, attach to one, or load a core"
 
 
 def test_without_a_process_there_is_one_clear_line():

@@ -50,6 +50,8 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--newcomer", action="append", choices=names, help=text)
     text = "only write the answers in README.md and the pages of gdbheap/docs anew"
     parser.add_argument("--readme", action="store_true", help=text)
+    text = "every test file in every system that can run it, not only where its subject can differ"
+    parser.add_argument("--everywhere", action="store_true", help=text)
     parser.add_argument("--deep", action="store_true", help="many more random cases (GDBHEAP_DEEP)")
     parser.add_argument("--seed", type=int, help="the seed of the random cases, as an earlier run printed it")
     options, words = parser.parse_known_args()
@@ -76,7 +78,7 @@ def run(checkout: Path, options: argparse.Namespace, words: list[str]) -> list[O
         **({"GDBHEAP_DEEP": "1"} if options.deep else {}),
     }
     settings = ["-p", "no:cacheprovider", f"--hypothesis-seed={seed}"]
-    tests = Run(checkout, tools, [*settings, *words], bool(words), variables)
+    tests = Run(checkout, tools, [*settings, *words], bool(words), variables, options.everywhere)
     if options.readme:
         outcomes = lint(checkout, tools)
         write_pages(tests)

@@ -38,13 +38,14 @@ CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 @dataclass(frozen=True)
 class Run:
     """One way to run the tests, the same for each system: the `words` for pytest, whether among them are some by which
-    the user has `chosen` tests, and the environment's `variables`."""
+    the user has `chosen` tests, the environment's `variables`, and whether every file runs `everywhere`."""
 
     checkout: Path
     tools: Path
     words: Sequence[str]
     chosen: bool
     variables: Mapping[str, str]
+    everywhere: bool = False
 
     def pytest(
         self, name: str, command: Sequence[str], junit: tuple[str, Path], environment: Mapping[str, str]
@@ -82,7 +83,7 @@ def matrix(run: Run, names: Sequence[str] | None, beside: Sequence[Callable[[], 
     systems = [system for system in roots.SYSTEMS if not names or system.name in names]
     files = all_test_files(run.checkout)
     parts: dict[roots.System, list[list[str]]] = {
-        system: [[]] if run.chosen else parts_for(system, files) for system in systems
+        system: [[]] if run.chosen else parts_for(system, files, run.everywhere) for system in systems
     }
     with kernel_cores_in_place(), ThreadPoolExecutor(AT_ONCE) as pool:
         others = [pool.submit(each) for each in beside]

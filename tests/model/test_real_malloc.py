@@ -20,7 +20,7 @@ from support.replay import Disagreement
 from support.this_machine import POINTER_SIZES
 from support.traces import FLAVOURS, Builder, Triple
 
-FIXED_SEED, FIXED_TRACES = 20260, 25
+FIXED_SEED, FIXED_TRACES = 20260, 18
 _DEEP = int(os.environ.get("GDBHEAP_DEEP", "0"))
 _TRACES = {0: FIXED_TRACES, 1: 400}.get(_DEEP, _DEEP)
 _SEED = int(os.environ.get("GDBHEAP_SEED", "0")) if _DEEP else FIXED_SEED

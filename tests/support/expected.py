@@ -11,7 +11,7 @@ from support.ledger import Ledger, predicted_free_lists
 # address of the chunk -> (size, state)
 Chunks = dict[int, tuple[int, str]]
 
-
+NO_PROCESS = "there is no process: run a program, attach to one, or load a core"
 _ASIDE = ("thread_number", "preview")
 
 
