@@ -168,7 +168,7 @@ def _sampling(target: Target, arguments: Mapping[str, Any]) -> Sampling:
         raise UsageError(
             "a core cannot run, so there is nothing to record"
             if process.kind == "core"
-            else "only a process on this machine can be recorded: run gdb there (gdbserver would be too slow)"
+            else "through gdbserver nothing can be recorded: run gdb on that machine, and attach to the process there"
         )
     target.check_recording()
     functions: tuple[AllocationFunction, ...] = target.allocation_functions()

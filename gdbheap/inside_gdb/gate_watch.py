@@ -1,30 +1,29 @@
-"""What keeps the gate from waiting for ever: gdb may miss the end of a process that somebody kills in the moment
-between a stop and the next step on, and then lets none of the others run."""
+"""What keeps the gate from waiting for ever: where somebody kills a process in the moment between a stop and the next
+step on, gdb holds the others for that step, and never lets them run again."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from gdbheap.files import kernel_text
 from gdbheap.inside_gdb.last_moments import state_of, thread_states
 
-# So often in a row, in seconds, gdb is seen to wait while a process is no more and none runs.
+# So often in a row, at so many seconds' distance, gdb is seen to wait while none of them runs.
 _EVERY = 0.5
 _PATIENCE = 20
-_ENDED = frozenset("ZX")
-_STANDING = _ENDED | frozenset("tT")
+_STANDING = frozenset("ZXtT")
 
 
 class Watch:
-    """A thread that gives up where gdb waits for nothing: it calls `give_up` and ends gdb, and with it what gdb traces.
-    `processes` are those that gdb let run last."""
+    """A thread that gives up where gdb waits for nothing: it calls `give_up` and ends gdb, and with it what gdb
+    traces."""
 
     def __init__(self, give_up: Callable[[], None]) -> None:
-        self.processes: frozenset[int] = frozenset()
+        self._processes: frozenset[int] = frozenset()
         self._give_up = give_up
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -41,25 +40,39 @@ class Watch:
         self._is_over.set()
         self._thread.join()
 
+    @contextmanager
+    def over(self, processes: Iterable[int]) -> Iterator[None]:
+        """Look at these processes, which gdb is to let run meanwhile."""
+        self._processes = frozenset(processes)
+        try:
+            yield
+        finally:
+            self._processes = frozenset()
+
     def _run(self) -> None:
         times = 0
         while times < _PATIENCE:
             if self._is_over.wait(_EVERY):
                 return
-            times = times + 1 if _waits_for_nothing(self.processes) else 0
+            times = times + 1 if _waits_for_nothing(self._processes) else 0
         self._give_up()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _waits_for_nothing(processes: frozenset[int]) -> bool:
-    """Whether gdb sleeps, one of these processes is no more, and none that it traces runs."""
-    states = [thread_states(each) for each in processes]
+    """Whether gdb sleeps with all its threads, and neither these processes nor others that it traces run."""
     return (
-        not all(each - _ENDED for each in states)
-        and not any(each - _STANDING for each in states)
-        and state_of(f"/proc/self/task/{os.getpid()}") == "S"
+        bool(processes)
+        and all(thread_states(each) <= _STANDING for each in processes)
+        and all(state == "S" for state in _own_states())
         and all(thread_states(each) <= _STANDING for each in _traced())
     )
+
+
+def _own_states() -> Iterator[str]:
+    """Yield the states of gdb's other threads."""
+    own = str(threading.get_native_id())
+    yield from (state_of(f"/proc/self/task/{each}") for each in os.listdir("/proc/self/task") if each != own)
 
 
 def _traced() -> Iterator[int]:

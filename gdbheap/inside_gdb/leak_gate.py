@@ -65,7 +65,7 @@ def run_gate(starter: str, answer: str, follow_children: bool, system_calls: boo
             return
         gate = _Gate(starter, follow_children, system_calls, places)
         processes = gate.processes
-        with Watch(lambda: write("no process runs, and it waits for one that is no more")) as watch:
+        with Watch(lambda: write("it lets none of the processes run, for one was killed")) as watch:
             gate.run(watch)
     except gdb.error as failure:
         error = str(failure)
@@ -107,9 +107,8 @@ class _Gate:
         self._ways_out.began()
         failures = 0
         while any(each.pid for each in gdb.inferiors()):
-            watch.processes = frozenset(each.pid for each in gdb.inferiors() if each.pid)
             try:
-                self._go_on()
+                self._go_on(watch)
                 failures = 0
             except gdb.error:  # a thread of a process that was killed has no registers
                 failures += 1
@@ -121,11 +120,12 @@ class _Gate:
                 self._forget_the_killed()
                 self._select_one_of([each for each in gdb.inferiors() if each.pid and not has_ended(each.pid)])
 
-    def _go_on(self) -> None:
+    def _go_on(self, watch: Watch) -> None:
         """Let the processes run to the next stop, see what that is, and select one that can go on."""
         self._event = None
         on, self._on = self._on, "continue"
-        gdb.execute(on, to_string=True)
+        with watch.over(each.pid for each in gdb.inferiors() if each.pid):
+            gdb.execute(on, to_string=True)
         if self._event is not None:
             self._stopped(self._event)
         self._forget_the_killed()

@@ -99,6 +99,14 @@ def test_where_gdb_runs_each_thread_by_itself_it_says_so():
     assert "in non-stop mode gdb runs each thread by itself" in said.text
 
 
+def test_through_gdbserver_it_says_where_to_record():
+    program = build("recorded")
+    server = (f"file {program}", f"target remote | gdbserver --once - {program}", "break inspected", "continue")
+    said = ask([], ["heap", "heap record"], get_there=server)
+    assert "through gdbserver nothing can be recorded: run gdb on that machine" in said.text
+    assert "arena main" in said.text or said["heap"]["rows"]
+
+
 def test_only_the_sizes_asked_for_are_recorded():
     command = f"{RECORD} --size 200-"
     rows = recorded(command=command)[command]["rows"]
