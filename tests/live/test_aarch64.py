@@ -6,16 +6,17 @@ qemu leaves a position-independent program no room for brk: malloc takes all its
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from support import aarch64_stub, programs
+from support import aarch64_stub, programs, stored_cores
 from support.aarch64_stub import look
 from support.expected import live_chunks, shown, story_of_many_sizes
-from support.gdb_runs import ask
+from support.gdb_runs import ROOT, ask, run_gdb
 from support.leak_oracles import KINDS, differences, expected, verdicts_of
 from support.ledger import read_ledger
 from support.type_ledger import read_types, score
@@ -123,3 +124,19 @@ def test_a_freed_pointer_that_malloc_did_not_return_is_explained():
     first = told.answers["fault"]["rows"][0]
     assert first["verdict"] == "malloc_abort"
     assert re.search(r"points 0x1 bytes into the block 0x[0-9a-f]+ of 0x68 usable bytes", first["summary"])
+
+
+def test_kernel_cores_of_larger_pages_are_read_as_without_gdb(tmp_path):
+    """(What they say without gdb is held to the programs' ledgers in tests/machine/test_aarch64_cores.py.)"""
+    commands = (LEAKS, "heap chunks --count 0", "heap bins --count 0", "heap check", "vmmap")
+    names = ("aarch64/leaks_16k", "aarch64/leaks_64k", "aarch64/many_sizes_64k", "aarch64/threads_64k")
+    words = ["gdb-multiarch", "-nx", "-q", "-batch", "-ex", f"source {ROOT / 'gdb_init.py'}"]
+    files = {(name, command): tmp_path / f"{name[8:]}.{n}" for name in names for n, command in enumerate(commands)}
+    for (name, command), file in files.items():
+        core = stored_cores.core_of(name)
+        words += ["-ex", f"core-file {core}"] if command == commands[0] else []
+        words += ["-ex", f"{command} --json --output {file}"]
+    run_gdb(words)
+    for (name, command), file in files.items():
+        rows, others = (each["rows"] for each in (json.loads(file.read_text()), stored_cores.answer(name, command)))
+        assert rows == others, (name, command)
