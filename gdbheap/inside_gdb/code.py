@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import gdb
 
 from gdbheap.process.images.function_bounds import function_bounds
@@ -17,15 +20,26 @@ def code_at(process: Process, address: int) -> tuple[tuple[int, str], ...]:
     bounds = function_bounds(process, address) or _by_debug_info(address)
     if bounds is None or bounds[1] - bounds[0] > _LONGEST:
         return ()
-    flavor = gdb.parameter(_FLAVOR)
+    with _in_att_syntax():
+        try:
+            lines = gdb.selected_frame().architecture().disassemble(bounds[0], bounds[1] - 1)
+        except gdb.error:
+            return ()
+    return tuple((line["addr"], line["asm"].strip()) for line in lines)
+
+
+@contextmanager
+def _in_att_syntax() -> Iterator[None]:
     try:
-        gdb.execute(f"set {_FLAVOR} att", to_string=True)
-        lines = gdb.selected_frame().architecture().disassemble(bounds[0], bounds[1] - 1)
-    except gdb.error:
-        return ()
+        flavor = gdb.parameter(_FLAVOR)
+    except RuntimeError:  # a gdb that knows no x86 has no such choice
+        yield
+        return
+    gdb.execute(f"set {_FLAVOR} att", to_string=True)
+    try:
+        yield
     finally:
         gdb.execute(f"set {_FLAVOR} {flavor}", to_string=True)
-    return tuple((line["addr"], line["asm"].strip()) for line in lines)
 
 
 def _by_debug_info(address: int) -> tuple[int, int] | None:

@@ -164,7 +164,7 @@ def _machine(inferior: gdb.Inferior) -> Machine:
     name = inferior.architecture().name()
     machine = next((each for each in MACHINES if each.gdb == name), None)
     if machine is not None and "big endian" in output_of("show endian"):
-        raise HeapError(f"this is a big-endian {name} process, and gdbheap reads only little-endian ones")
+        raise HeapError("this is a big-endian process, and gdbheap reads only little-endian ones")
     if machine is None:
         raise HeapError(f"gdbheap knows {KNOWN} processes, not {name}")
     return machine

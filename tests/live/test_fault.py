@@ -9,7 +9,7 @@ import re
 import pytest
 
 from support.certainty import contradictions
-from support.fault_gallery import BITS, FLAGS, expected, run_gallery, said
+from support.fault_gallery import BITS, FLAGS, build_family, expected, run_gallery, said
 from support.programs import build
 
 
@@ -73,3 +73,24 @@ def test_ordinary_stops_are_no_faults(gdb):
         "no signal stopped this thread: there is no fault to explain. `explain ADDRESS` explains an address\n"
         "next: heap (what the heap holds), heap check (whether it is intact)\n"
     )
+
+
+# As in a gdb that was built for another machine alone: a setting of x86's is none there.
+WITHOUT_X86 = """python
+import gdb
+known = gdb.parameter
+def parameter(name):
+    if name == "disassembly-flavor":
+        raise RuntimeError(f"Could not find parameter `{name}'.")
+    return known(name)
+gdb.parameter = parameter
+"""
+
+
+def test_a_gdb_that_knows_no_x86_explains_deaths_that_need_a_functions_code(gdb, tmp_path):
+    (tmp_path / "without_x86").write_text(WITHOUT_X86 + "end\n")
+    lines = ("run jump_to_null", "fault", "run trap_instruction", "fault ")
+    program = build_family("control", "-O0")
+    asked, other = (gdb(program, *first, *lines) for first in ((), (f"source {tmp_path / 'without_x86'}",)))
+    assert "jump_to_null  (certain)" in asked["fault"]
+    assert [other[each] for each in lines[1::2]] == [asked[each] for each in lines[1::2]]
