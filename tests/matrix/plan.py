@@ -83,6 +83,7 @@ NOT_OF_GLIBC = (
     "live/test_plugin.py",
     "live/test_process.py",
     "live/test_published.py",
+    "live/test_real_leaks.py",
     "live/test_record.py",
     "live/test_report.py",
     "live/test_reported_deaths.py",
