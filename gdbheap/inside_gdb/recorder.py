@@ -200,15 +200,17 @@ class _Recorder:
         return self._end_of(self._stop)
 
     def _end_of(self, event: Any) -> tuple[RecordingEnd, str] | None:
+        is_alarm = isinstance(event, gdb.SignalEvent) and event.stop_signal == ALARM_NAME
+        if is_alarm:
+            self._alarm.seen()
+            gdb.execute("queue-signal 0", to_string=True)  # or gdb would pass it on when it lets the process go
         if self._has_executed:
             return RecordingEnd.EXECUTED, ""
         if isinstance(event, gdb.BreakpointEvent):
             users = [each.number for each in event.breakpoints if each.number > 0]
             return (RecordingEnd.BREAKPOINT, str(users[0])) if users else None
         if isinstance(event, gdb.SignalEvent):
-            if event.stop_signal == ALARM_NAME:
-                self._alarm.seen()
-                gdb.execute("queue-signal 0", to_string=True)  # or gdb would pass it on when it lets the process go
+            if is_alarm:
                 return None
             if event.stop_signal == "SIGINT":
                 return RecordingEnd.INTERRUPTED, ""

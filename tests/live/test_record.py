@@ -94,6 +94,25 @@ def test_what_ends_the_program_or_stops_it_ends_the_recording(arguments, get_the
     assert totals["samples"] > 0
 
 
+RAN_ON = """\
+state, place = "", f"/proc/{pid}/stat"
+while state not in ("T", "Z", "gone"):
+    try:
+        state = open(place).read().rpartition(")")[2].split()[0]
+    except OSError:
+        state = "gone"
+print("then:", state)
+"""
+
+
+def test_the_program_that_it_became_by_exec_runs_on_to_its_end_afterwards(tmp_path):
+    file = tmp_path / "ran_on.py"
+    file.write_text(RAN_ON)
+    said = recorded(arguments="300 exec", get_there=["delete"], then=[PID, "detach", f"source {file}"])
+    assert said[RECORD]["totals"]["end"] == "executed another program"
+    assert re.search("^then: (Z|gone)$", said.text, re.MULTILINE), said.text
+
+
 def test_where_gdb_runs_each_thread_by_itself_it_says_so():
     said = ask([str(build("recorded"))], [RECORD], get_there=["set non-stop on", *START])
     assert "in non-stop mode gdb runs each thread by itself" in said.text
