@@ -24,6 +24,7 @@ from gdbheap.inside_gdb.vfork_children import VforkChildren
 from gdbheap.inside_gdb.ways_out import WayOut, WaysOut
 from gdbheap.interface.arguments import parse
 from gdbheap.interface.prefix import PREFIX
+from gdbheap.process.clause import Clause
 from gdbheap.report.json import json_lines
 from gdbheap.session.target import Target
 
@@ -216,6 +217,7 @@ class _Gate:
         seen = _process(inferior.pid, _program(), kind)
         try:
             seen["leaks"] = self._leaks()
+            seen["trouble"] = self._unread() if seen["leaks"]["totals"] else None
         except (HeapError, gdb.error) as error:
             seen["trouble"] = str(error)
         self._seen[inferior.num] = seen
@@ -231,6 +233,12 @@ class _Gate:
         if not found["rows"] and (others := other_mallocs(self._target.process)):
             raise NoHeap(f"{' and '.join(others)} defines malloc, and gdbheap reads glibc's alone")
         return found
+
+    def _unread(self) -> str | None:
+        """Return why not all leaks are known: another libc's malloc is in use too (dlmopen)."""
+        clauses = [each for each in self._target.layout().notes if isinstance(each, Clause)]
+        paths = [each.values()["path"] for each in clauses if each.name == "other_malloc_not_shown"]
+        return f"the malloc of a second libc is in use too, and was not read: {', '.join(paths)}" if paths else None
 
     def _let_end(self, inferior: gdb.Inferior, end: dict[str, Any], signal_name: str = "") -> None:
         """Let go of a process that is about to end in this way, and note how it did."""

@@ -207,6 +207,21 @@ def test_a_plugin_that_leaks_and_is_closed(tmp_path):
     assert leaks(answer) == [(1, TEXT)]
 
 
+def test_a_second_libc_whose_malloc_is_in_use_is_no_program_without_leaks(tmp_path):
+    plugin, library, source, made = (tmp_path / each for each in ("plug.c", "plug.so", "second.c", "second"))
+    plugin.write_text("#include <stdlib.h>\nvoid *volatile kept;\nvoid work(void) { kept = malloc(1000); }\n")
+    source.write_text(
+        "#define _GNU_SOURCE\n#include <dlfcn.h>\n#include <stdlib.h>\nstatic void *volatile kept;\n"
+        "int main(int count, char **words)\n{\n    kept = malloc(count);\n"
+        '    ((void (*)(void))dlsym(dlmopen(LM_ID_NEWLM, words[1], RTLD_NOW), "work"))();\n    return 3;\n}\n'
+    )
+    for words in (["-shared", "-fPIC", plugin, "-o", library], [source, "-o", made, "-ldl"]):
+        subprocess.run(["gcc", "-fno-builtin", *map(str, words)], check=True, timeout=PATIENCE)
+    answer, status, _ = run_gate([], [str(made), str(library)])
+    assert (status, ends(answer)) == (2, [{"kind": "exit", "status": 3}])
+    assert "malloc of a second libc" in answer["totals"]["processes"][0]["trouble"]
+
+
 def test_what_is_suppressed_is_no_leak(tmp_path):
     known = tmp_path / "known"
     known.write_text("{\n on purpose\n gdbheap:Leak\n text: leaked on*\n}\nleak:some_function\n")
