@@ -191,7 +191,7 @@ class _Made:
         self._facts["held"] = held_tree(rows.owner_paths())
         self._facts["owners"] = owner_facts(rows, owner_graph(rows))
         return [
-            Figure("What each holder keeps alive, and of which types; choose one to look closer.", None, "held"),
+            Figure("What each holder keeps alive, and of which types.", None, "held"),
             Figure("Who points to whom: the largest holders, and blocks by type.", None, "owners"),
         ]
 

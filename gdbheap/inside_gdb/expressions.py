@@ -28,6 +28,7 @@ _SYMBOL = regex(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P
 # gdb's words for a type where a value is wanted, and for a variable of a file without debug information.
 _TYPE = "type name as an expression"
 _UNTYPED = regex(r"'(?P<name>[^']+)' has unknown type")
+_NAME = regex(r"[A-Za-z_]\w*")
 # Where the linker has put a variable of a library's into the program, its name has the library's version on.
 _VERSION = regex(r"@@?(?!plt\b|got\b)[^@\s]+$")
 
@@ -95,7 +96,8 @@ def _word(value: gdb.Value, expression: str) -> int:
         value = value.referenced_value()
         kind = value.type.strip_typedefs()
     if kind.code not in _ADDRESS_CODES:
-        raise UsageError(f"{expression} is a {value.type}, not an address")
+        where = f": &{expression} is its address" if _NAME.fullmatch(expression) and value.address is not None else ""
+        raise UsageError(f"{expression} is a {value.type}, not an address{where}")
     if kind.code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD):
         if value.address is None:
             what = "is text, not an address" if holds_text(expression) else "has no address"

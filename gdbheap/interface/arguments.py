@@ -87,7 +87,8 @@ def parse(command: Command, line: str, evaluate: Evaluate) -> dict[str, Any]:
         if argument.name in given:
             values[argument.key] = _convert(argument, given[argument.name], evaluate)
         elif argument.required:
-            raise UsageError(f"{argument.name} is missing: {argument.help}")
+            how = f" (as in `{command.examples[0][0]}`)" if command.examples else ""
+            raise UsageError(f"{argument.name} is missing: {argument.help}{how}")
     values[JSON.key] = values[JSON.key] or values[JSON_LINES.key]
     return values
 

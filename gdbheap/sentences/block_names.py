@@ -151,7 +151,7 @@ class BlockNames:
             if path and "+0x" not in path:
                 array, bracket, index = plain_member(path.lstrip(".")).rpartition("[")
                 whole = bracket and index.endswith("]")
-                found.setdefault(array if whole else index, []).extend([index[:-1]] if whole else [])
+                found.setdefault(array if whole else array + bracket + index, []).extend([index[:-1]] if whole else [])
         return ", ".join(f"{name}{_indices(indices)}" for name, indices in found.items())
 
     def sure_member(self, block: int, offset: int) -> str:

@@ -28,8 +28,8 @@ def verdict_lines(why: WhyVerdict) -> Iterator[str]:
 def _because(why: WhyVerdict) -> str:
     by_because = {
         Because.NOTHING_POINTS_TO_IT: "because no root and no other block in use points into it",
-        Because.FIRST_OF_CYCLE: "because only blocks reachable from it point to it: it is the lowest of a cycle, and "
-        "nothing outside leads to them",
+        Because.FIRST_OF_CYCLE: "because only blocks reachable from it point to it: it leads a cycle, and nothing "
+        "outside leads to them",
         Because.ONLY_LOST_BLOCKS: "because only lost blocks point to it; it is reachable from the definitely lost one "
         f"at {why.via or 0:#x}",
         Because.ENCODED_POINTER: _encoded(why.word),

@@ -91,9 +91,9 @@ def test_an_expression_is_an_address(gdb, program, expression, same):
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("first", "first is a node, not an address"),
-        ("reference", "reference is a node, not an address"),
-        ("real", "real is a double, not an address"),
+        ("first", "first is a node, not an address: &first is its address"),
+        ("reference", "reference is a node, not an address: &reference is its address"),
+        ("real", "real is a double, not an address: &real is its address"),
         ("no_such", 'no_such: No symbol "no_such" in current context.'),
         ("*(long *)8", "*(long *)8: Cannot access memory at address 0x8"),
         ("(void)0", "(void)0 is a void, not an address"),

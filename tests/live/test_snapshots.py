@@ -77,7 +77,8 @@ WRONG = {
     "heap diff nowhere": "there is no snapshot nowhere ({home}/gdbheap/snapshots/nowhere.heap); there are: before",
     "heap diff before nowhere": "there is no snapshot nowhere ({home}/gdbheap/snapshots/nowhere.heap); there are: "
     "before",
-    "heap diff": "heap diff: A is missing: The first snapshot: a name, or a path (with a /).",
+    "heap diff": "heap diff: A is missing: The first snapshot: a name, or a path (with a /). (as in "
+    "`heap diff before`)",
     "heap diff before /": "cannot read /: it is not a regular file",
     "heap diff before /dev/null": "cannot read /dev/null: it is not a regular file",
     "heap diff before ../..": "cannot read ../..: it is not a regular file",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.leaks.aligned_inside import AlignedInside
 from gdbheap.analysis.leaks.block_headers import find_headers
+from gdbheap.analysis.leaks.cycles import lead_by_owners
 from gdbheap.analysis.leaks.encoded import Encoded, Searched, find_encoded
 from gdbheap.analysis.leaks.entries import WaysIn, find_entries
 from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, STACK_POINTER, Inside, accept
@@ -239,6 +240,7 @@ def _judge_lost(
     owner[~lost] = everything.count
     among = lost[graph.source] & lost[graph.target]
     find_heads(everything, graph.source[among], graph.target[among], owner)
+    lead_by_owners(graph, held.blocks.size, owner)
     verdict[lost] = LeakKind.UNDECIDED if held.blind else LeakKind.INDIRECTLY_LOST
     if not held.blind:
         verdict[owner == np.arange(everything.count, dtype=np.int32)] = LeakKind.DEFINITELY_LOST

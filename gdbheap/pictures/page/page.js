@@ -128,6 +128,14 @@
     for (const name of ["pointerleave", "blur"]) node.addEventListener(name, () => say(""));
   };
 
+  // What is of no use on paper.
+  const onScreen = (text) => {
+    const span = document.createElement("span");
+    span.className = "screen";
+    span.textContent = text;
+    return span;
+  };
+
   const held = (figure, tree) => {
     const place = figure.querySelector(".drawing"), HIGH = 24;
     const room = () => Math.max(320, Math.min(1100, place.clientWidth || 1100));
@@ -231,10 +239,13 @@
   for (const figure of document.querySelectorAll("figure[data-facts]")) {
     const [kind, number] = figure.dataset.facts.split(":");
     if (kind === "map") map(figure, facts.maps[Number(number)]);
-    if (kind === "held" && facts.held) held(figure, facts.held);
+    if (kind === "held" && facts.held) {
+      held(figure, facts.held);
+      figure.querySelector("figcaption").append(onScreen(" Choose one to look closer."));
+    }
     if (kind === "owners" && facts.owners) owners(figure, facts.owners);
     const place = figure.querySelector(".wide");
     if (place.scrollWidth > place.clientWidth + 1)
-      figure.querySelector("figcaption").append(" (Wider than this window: scroll it sideways.)");
+      figure.querySelector("figcaption").append(onScreen(" (Wider than this window: scroll it sideways.)"));
   }
 })();
