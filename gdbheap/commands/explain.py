@@ -150,6 +150,8 @@ def _is_stack(facts: Sequence[AddressFact]) -> bool:
 def _text_at(process: Process, address: int) -> str:
     """Return the text that begins at the address, in quotes; "" where there is none."""
     try:
+        if process.address_space.find(process.words.read(address)) is not None:
+            return ""  # a pointer, whose bytes look like text: of a table of virtual functions
         return leading_text(process.memory.read(address, _TEXT))
     except MemoryFault:
         return ""

@@ -84,7 +84,7 @@ def freed_sources(crash: CrashContext) -> Iterator[Verdict]:
             continue
         member = _member(crash, chunk, each.place)
         evidence = (ExpressionAt(each.text, each.value, each.place, member), ThatChunk(crash.in_chunk(chunk)))
-        next_steps = (f"heap chunk {each.place:#x}", f"heap owners {each.place:#x}")
+        next_steps = (f"heap chunk {each.place:#x}", f"explain {each.place:#x}")
         yield Verdict(Cause.FREED_CHUNK, LIKELY, each.place, ReadAfterFree(each.text), evidence, next_steps)
         return
 
@@ -135,7 +135,7 @@ def _only_in_freed(crash: CrashContext, value: int) -> Iterator[Verdict]:
     if not freed or len(freed) < len(chunks):
         return
     evidence = (OnlyInFreedAt(value, places[0], crash.in_chunk(freed[0])),)
-    next_steps = (f"heap chunk {places[0]:#x}", f"heap owners {places[0]:#x}")
+    next_steps = (f"heap chunk {places[0]:#x}", f"explain {places[0]:#x}")
     yield Verdict(Cause.FREED_CHUNK, POSSIBLE, places[0], OnlyInFreed(), evidence, next_steps)
 
 
@@ -167,7 +167,7 @@ def _object(crash: CrashContext, name: str, value: int, chunk: Chunk, origin: in
     look: tuple[str, ...] = (f"heap chunk {value:#x}",)
     if chunk.state.is_free:
         found = UsedAfterFree(name, origin is None)
-        yield Verdict(Cause.FREED_CHUNK, sure, value, found, facts, (*look, f"heap owners {value:#x}"))
+        yield Verdict(Cause.FREED_CHUNK, sure, value, found, facts, (*look, f"explain {value:#x}"))
     elif chunk.state is State.TOP:
         yield Verdict(Cause.TOP_CHUNK, sure, value, PointsIntoTop(name), facts, look)
     elif chunk.state is State.IN_USE and origin is not None and (origin < mem or origin >= chunk.end + pointer_size):

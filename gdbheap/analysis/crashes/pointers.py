@@ -104,7 +104,8 @@ def _mangled(crash: CrashContext, value: int, how: Fact, address: int) -> Iterat
             if crash.word_at(mem) != value or not layout.safe_linking:
                 continue
             same = SameAsLink(mem, short_name(each), demangle(mem, value, layout))
-            yield Verdict(Cause.MANGLED_LINK, CERTAIN, address, LinkUsed(), (how, same), (f"heap chunk {mem:#x}",))
+            look = (f"heap chunk {mem:#x}", f"explain {mem:#x}")
+            yield Verdict(Cause.MANGLED_LINK, CERTAIN, address, LinkUsed(), (how, same), look)
             return
 
 
