@@ -117,6 +117,7 @@ class Graph:
         self._ends = [block.start + (max(block.size, 1) if exact else block.usable) for block in round_.blocks]
         self.strong: dict[int, set[int]] = {}
         self.any: dict[int, set[int]] = {}
+        self._to_start: set[tuple[int, int]] = set()
         # What was written last at a place is what stands there.
         words = [*({place: value for place, value in round_.written if place}).items()]
         words += [(0, value) for place, value in round_.written if not place]
@@ -136,6 +137,8 @@ class Graph:
         for source, target, offset in pointers:
             if with_unwritten or source == _ROOT or self.blocks[source].shape != _UNWRITTEN:
                 self.any.setdefault(source, set()).add(target)
+                if offset == 0 and source != target:
+                    self._to_start.add((source, target))
                 if self._is_strong(target, offset):
                     self.strong.setdefault(source, set()).add(target)
 
@@ -207,17 +210,25 @@ class Graph:
     @cached_property
     def heads(self) -> set[int]:
         """The lost blocks that are leaks of their own: of each strongly connected component that no other lost block
-        leads to, the first."""
-        heads = set()
+        leads to, the owner: one whose start no other of it points to, of the rarest size, the first of these."""
+        return {min(each, key=lambda node: self._place(node, each)) for each in self.leading}
+
+    def _place(self, node: int, cycle: Collection[int]) -> tuple[bool, int, int]:
+        alike = sum(self.blocks[each].usable == self.blocks[node].usable for each in cycle)
+        return any((each, node) in self._to_start for each in cycle), alike, node
+
+    @cached_property
+    def leading(self) -> list[set[int]]:
+        """The components of lost blocks that no other lost block leads to."""
+        leading = []
         led: set[int] = set()
         # In the order in which a depth-first search ends with nodes, backwards, each node that nobody before leads to
         # is in such a component.
         for node in reversed(_finished(self.any, self.lost)):
             if node not in led:
                 led |= _reached(self.any, {node}, within=self.lost)
-                into = _reached(_turned(self.any, self.lost), {node})
-                heads.add(min(into))
-        return heads
+                leading.append(_reached(_turned(self.any, self.lost), {node}))
+        return leading
 
     @cached_property
     def memchecks_heads(self) -> set[int]:
