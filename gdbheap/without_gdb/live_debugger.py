@@ -151,7 +151,7 @@ def _machine(pid: int) -> Machine:
     except FileNotFoundError:
         raise NoProcess(f"there is no process {pid}, or none with a program") from None
     except OSError as error:
-        raise HeapError(f"process {pid} may not be looked at: {error.strerror} (whose is it?)") from error
+        raise MayNotLook(pid) from error
     machine = None if header is None else machine_of_elf(header.machine, header.pointer_size)
     if machine is None:
         name = "an unknown machine" if header is None else machine_name(header.machine, header.pointer_size)

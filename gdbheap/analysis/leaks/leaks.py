@@ -24,7 +24,7 @@ from gdbheap.analysis.leaks.typed_pointers import as_typed
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.reach import UNSEEN, find_heads
-from gdbheap.analysis.pointers.roots import REGISTER, STACK
+from gdbheap.analysis.pointers.roots import DTV, REGISTER, STACK
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.memory import ReadProgress
@@ -251,7 +251,8 @@ def _on_stacks(held: PointerGraph) -> NDArray[np.bool_]:
     """Return which of the pointers from roots, and after them those of registers, lie on stacks or in registers."""
     count = len(held.from_roots)
     found = np.ones(count + len(held.registers), np.bool_)
-    found[count:] = [held.roots.registers[index].kind == REGISTER for index, _, _ in held.registers]
+    registers = (held.roots.registers[index] for index, _, _ in held.registers)
+    found[count:] = [each.kind == REGISTER and each.register != DTV for each in registers]
     ranges = held.roots.ranges
     if ranges:
         is_stack = np.array([each.kind == STACK for each in ranges], np.bool_)

@@ -15,6 +15,7 @@ from gdbheap.process.address_space import VMA, without
 from gdbheap.process.intervals import Intervals
 from gdbheap.process.live.in_kernel import read_in_kernel
 from gdbheap.process.process import Process, Thread
+from gdbheap.process.threads.static_tls import tls_below
 from gdbheap.process.threads.thread_db import vector_of
 from gdbheap.process.threads.thread_pointers import find_thread_pointers
 from gdbheap.process.threads.thread_stacks import StackBlock, stack_blocks
@@ -25,6 +26,8 @@ MAPPING = "mapping"
 LOST_TRAIL = "heap"
 REGISTER = "register"
 KERNEL = "kernel"
+# The root that a thread's pointer to its vector of thread-local storage is.
+DTV = "dtv"
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,10 @@ class _Stacks:
 
     def __init__(self, process: Process, blocks: list[StackBlock]) -> None:
         self.blocks = Intervals((block.start, block.end, block) for block in blocks)
+        # At the end of each: thread-local variables, and libc's record of the thread, where no call leaves stale
+        # values.
+        below = tls_below(process) if blocks else 0
+        self.storage = Intervals((max(block.control - below, block.start), block.end, block) for block in blocks)
         # By stack pointer; of those in one place, the first in the debugger's order.
         self._threads = sorted(
             ((thread.stack_pointer, order, thread) for order, thread in enumerate(process.threads)),
@@ -107,7 +114,8 @@ class _Stacks:
 def _named(process: Process, vma: VMA, start: int, end: int, stacks: _Stacks) -> Iterator[RootRange]:
     """Yield [start, end) of a VMA, cut where a thread's stack begins or ends, and where a module's data end."""
     module, module_end = _module_of(process, vma)
-    cuts = sorted({*stacks.blocks.cuts(start, end), *([module_end] if start < module_end < end else [])})
+    ends = [module_end] if start < module_end < end else []
+    cuts = sorted({*stacks.blocks.cuts(start, end), *stacks.storage.cuts(start, end), *ends})
     for low, high in zip([start, *cuts], [*cuts, end]):
         kind, name, number = MAPPING, vma.path, None
         if low < module_end:
@@ -116,7 +124,8 @@ def _named(process: Process, vma: VMA, start: int, end: int, stacks: _Stacks) ->
             inside = stacks.blocks.at(low)
             ranges = [(each.start, each.end) for each in inside]
             thread = stacks.thread_on([*ranges, (vma.start, vma.end)] if vma.path == "[stack]" else ranges)
-            if thread is not None:
+            is_storage = any(not each.is_free for each in stacks.storage.at(low))
+            if thread is not None and not is_storage:
                 kind, name, number = STACK, f"thread {thread.number}", thread.number
             elif inside and inside[0].is_free:
                 name = "stack of an ended thread"
@@ -168,7 +177,7 @@ def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegis
             continue
         # The control block points to the second entry of the dynamic thread vector, which is as good as a pointer to
         # its block.
-        yield RootRegister("dtv", vector - 2 * process.pointer_size, thread=thread.number)
+        yield RootRegister(DTV, vector - 2 * process.pointer_size, thread=thread.number)
 
 
 def _in_kernel(process: Process) -> Iterator[RootRegister]:

@@ -62,9 +62,12 @@ def find_words(
         for address, data in readable_pieces(memory, -(-start // width) * width, end, _BUFFER):
             words: NDArray[np.uint64] = np.frombuffer(data, kind, len(data) // width)
             hits = np.flatnonzero(_fitting(words, wanted))
+            # (Addresses may be beyond what a signed number holds.)
+            places = hits.astype(np.uint64) * np.uint64(width) + np.uint64(address)
             if chosen is not None and len(hits):
-                hits = hits[chosen(hits.astype(np.uint64) * np.uint64(width) + np.uint64(address))]
-            yield from zip((address + hits * width).tolist(), words[hits].tolist())
+                is_chosen = chosen(places)
+                hits, places = hits[is_chosen], places[is_chosen]
+            yield from zip(places.tolist(), words[hits].tolist())
             if progress is not None:
                 progress(address)
 

@@ -73,3 +73,12 @@ def test_words_at_any_address_do_not_join_over_a_hole():
     memory = ImageMemory([(BASE, b"\1" * PAGE), (BASE + 2 * PAGE, b"\1" * PAGE)])
     found = list(find_unaligned_words(memory, [(BASE, BASE + 3 * PAGE)], Values(2, 0x101, 0x101)))
     assert len(found) == 2 * (PAGE - 1)
+
+
+@pytest.mark.parametrize("base", [(1 << 63) - PAGE, 1 << 63, (1 << 64) - 2 * PAGE])
+def test_words_are_found_at_addresses_that_no_signed_number_holds(base):
+    data = bytearray(2 * PAGE)
+    data[PAGE + 8 : PAGE + 16] = (7).to_bytes(8, "little")
+    memory, spans = ImageMemory([(base, bytes(data))]), [(base, base + 2 * PAGE)]
+    assert list(find_words(memory, spans, Values(8, 7, 7))) == [(base + PAGE + 8, 7)]
+    assert list(find_unaligned_words(memory, spans, Values(8, 7, 7))) == [(base + PAGE + 8, 7)]
