@@ -95,6 +95,7 @@ def _few_collections() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
+        TARGET.done()
 
 
 def offered(command: Command, text: str, word: str | None) -> Any:

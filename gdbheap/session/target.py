@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from gdbheap.errors import HeapError, LibcNotShown
 from gdbheap.lazy import dataclass
+from gdbheap.process.columns.freed_memory import give_back, keep_freed
 from gdbheap.process.frame import Frame
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.tasks import has_ended
@@ -163,7 +164,12 @@ class Target:
             finally:
                 if self._progress is not None:
                     self._progress.finish()
+        keep_freed(len(self._heap.table))
         return self._heap
+
+    def done(self) -> None:
+        """Note that a command has answered."""
+        give_back()
 
     def heap_around(self, address: int) -> GlibcHeap:
         """Return the heap of this stop, or, where it was not read yet, and the address is in the heap of an arena that

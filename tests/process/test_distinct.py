@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 
-from gdbheap.process.columns.distinct import are_among, codes_of, distinct, distinct_of_sorted, firsts_of
+from gdbheap.process.columns.distinct import are_among, codes_of, distinct, distinct_of_sorted, first_of_each, firsts_of
 
 
 def test_each_value_is_there_once_in_order():
@@ -44,3 +45,11 @@ def test_what_is_among_the_known_is_what_a_set_has():
         answer = are_among(np.array(values, np.uint64), np.array(known, np.uint64))
         assert answer.tolist() == [each in set(known) for each in values]
         assert are_among(np.array([], np.uint64), np.array(known, np.uint64)).tolist() == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 200])
+def test_where_each_number_comes_first_is_told_of_few_and_of_many(count):
+    numbers = [random.Random(count).randrange(100) for _ in range(count)]
+    for end in (100, 1 << 20):
+        found = first_of_each(np.array(numbers, np.int32), end).tolist()
+        assert found == [numbers.index(each) for each in sorted(set(numbers))]

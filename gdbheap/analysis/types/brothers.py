@@ -12,7 +12,7 @@ from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import distinct, first_of_each
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def brothers(state: TypingState) -> Claims:
         if is_closure(state.book, number):
             continue  # each function object holds its own
         here = np.flatnonzero((key == keys[at]) & (types < 0))
-        here = here[np.unique(words.target[here], return_index=True)[1]]
+        here = here[first_of_each(words.target[here], len(state))]
         chosen = words.at(here)
         chosen = chosen.at(evidence(state, number, chosen.target)[1] == 0)
         found.append(
@@ -83,11 +83,15 @@ def _undecided_words(state: TypingState) -> TypedWords:
 
 def _those_of(state: TypingState, edges: NDArray[np.intp]) -> TypedWords:
     """Return those of the edges, all of typed blocks, that are void * members, perhaps in a union with numbers."""
-    words = words_of(state, edges)
-    words = words.at(((words.code == VOID) | (words.code == MIXED)) & (words.slot != NO_SLOT))
+    words = words_of(state, edges, _may_be_void)
     slots = distinct(words.slot[words.code == MIXED])
     others = [each for each in slots.tolist() if not _may_be_anything(state, each)]
     return words.at(~np.isin(words.slot, np.array(others, np.int64)))
+
+
+def _may_be_void(words: TypedWords) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = ((words.code == VOID) | (words.code == MIXED)) & (words.slot != NO_SLOT)
+    return found
 
 
 def _may_be_anything(state: TypingState, slot: int) -> bool:

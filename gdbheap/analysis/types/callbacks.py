@@ -20,7 +20,7 @@ from gdbheap.analysis.types.tags import tagged_part
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, joined_words
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import distinct, first_of_each
 from gdbheap.process.columns.gather import gather_words
 
 if TYPE_CHECKING:
@@ -48,16 +48,18 @@ class Callbacks:
         state = self._state
         if state.sources.types_in_function is None:
             return joined([])
-        words = joined_words(
-            [undecided_words(state), root_words(state, state.roots, covering_roots(state, state.roots))]
-        )
-        words = words.at((words.code == VOID) & (words.slot != NO_SLOT) & (words.offset == 0))
-        words = words.at(state.type[words.target] < 0)
+        of_roots = root_words(state, state.roots, covering_roots(state, state.roots))
+        words = joined_words([self._undecided(undecided_words(state)), self._undecided(of_roots)])
         found = []
         for slot in distinct(words.slot).tolist()[:_MOST_MEMBERS]:
             here = words.at(words.slot == slot)
-            found += list(self._of_member(slot, here.at(np.unique(here.target, return_index=True)[1])))
+            found += list(self._of_member(slot, here.at(first_of_each(here.target, len(state)))))
         return joined(found)
+
+    def _undecided(self, words: TypedWords) -> TypedWords:
+        """Return those of the words that are void * members which lead to the start of a block without a type."""
+        is_member = (words.code == VOID) & (words.slot != NO_SLOT) & (words.offset == 0)
+        return words.at(is_member & (self._state.type[words.target] < 0))
 
     def _of_member(self, slot: int, words: TypedWords) -> Iterator[Claims]:
         """Yield claims of what the same member of several structs leads to."""

@@ -14,7 +14,7 @@ from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.readings import container_signs
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import codes_of
+from gdbheap.process.columns.distinct import codes_of, first_of_each
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def one_container(state: TypingState) -> Claims:
     found = []
     for group in np.flatnonzero(good).tolist():
         here = words.at((which == group) & (state.type[words.target] < 0))
-        here = here.at(np.unique(here.target, return_index=True)[1])
+        here = here.at(first_of_each(here.target, len(state)))
         here = here.at(_goes_with(state, int(high[group]), here.target))
         claimed = claims(here.target, int(high[group]), How.SIBLING_ROLE, parent=here.parent, parent_place=here.place)
         claimed.confidence[:] = Confidence.LIKELY

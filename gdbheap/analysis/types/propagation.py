@@ -87,8 +87,7 @@ class Propagation:
         if len(listed):
             return self._words(np.concatenate((front, listed)))
         front, edges = self._plain_loop.go(front)
-        words = words_of(state, edges)
-        return joined_words([words.at((words.code >= 0) | (words.code == MIXED)), self._words(front)])
+        return joined_words([words_of(state, edges, _may_lead), self._words(front)])
 
     def look_inside(self) -> int:
         """Go on from objects inside blocks, as long as there are more of them; return how many were found."""
@@ -125,8 +124,7 @@ class Propagation:
         return words if len(words) else None
 
     def _words(self, blocks: NDArray[np.int32]) -> TypedWords:
-        words = words_of(self.state, self.state.edges_of(blocks))
-        return words.at((words.code >= 0) | (words.code == MIXED))
+        return words_of(self.state, self.state.edges_of(blocks), _may_lead)
 
     def _learned(self, words: TypedWords) -> tuple[Claims, TypedWords]:
         """Return what words claim that lead to parts which were seen before, and the other words."""
@@ -226,3 +224,9 @@ class Propagation:
             rooms = np.full(len(sizes), room)
             self._doubts[number, room] = bool(fits(rooms, sizes, self.state.layouts.overhead).any())
         return self._doubts[number, room]
+
+
+def _may_lead(words: TypedWords) -> NDArray[np.bool_]:
+    """Return which words are pointers to something that has a type."""
+    found: NDArray[np.bool_] = (words.code >= 0) | (words.code == MIXED)
+    return found

@@ -15,6 +15,7 @@ from gdbheap.analysis.types.inner import Inner, no_inner
 from gdbheap.analysis.types.slots import Layouts
 from gdbheap.analysis.types.tag import Pool, Tag
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import first_of_each
 from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.process import Process
 from gdbheap.types.catalogue import Catalogue, TypeKind
@@ -99,9 +100,9 @@ class TypingState:
         self.letters = np.zeros(count, np.uint8)
         # Blocks that go with none of the classes of their size that have containers in them.
         self.no_object = np.zeros(count, np.bool_)
-        # Grows with each change of a type; what was found by them is good as long as it stands.
+        # Grows with each change of a type; what was found last by them is good as long as it stands.
         self.changes = 0
-        self._remembered: dict[str, tuple[int, Inner, object]] = {}
+        self._remembered: tuple[str, int, Inner, object] = ("", 0, self.inner, None)
         self.degree = np.bincount(self.graph.source, minlength=count).astype(np.int64)
         self.begin = np.zeros(count + 1, np.int64)
         np.cumsum(self.degree, out=self.begin[1:])
@@ -146,18 +147,18 @@ class TypingState:
         return np.where(start[block] == words, block, -1)
 
     def remembered(self, name: str, find: Callable[[], Found]) -> Found:
-        """Return what `find` gives, found once as long as no type changes."""
-        known = self._remembered.get(name)
-        if known is None or known[0] != self.changes or known[1] is not self.inner:
-            known = self.changes, self.inner, find()
-            self._remembered[name] = known
-        return cast("Found", known[2])
+        """Return what `find` gives, found once as long as no type changes and nothing else is asked for."""
+        known, changes, inner, found = self._remembered
+        if known != name or changes != self.changes or inner is not self.inner:
+            found = find()
+            self._remembered = name, self.changes, self.inner, found
+        return cast("Found", found)
 
     def take(self, claims: Claims) -> NDArray[np.int32]:
         """Believe the claims of blocks whose type is not known yet, of several of one block the first; return these
         blocks."""
         unknown = np.flatnonzero(self.type[claims.block] < 0)
-        _, first = np.unique(claims.block[unknown], return_index=True)
+        first = first_of_each(claims.block[unknown], len(self))
         claims = claims.at(unknown[np.sort(first)])
         block = claims.block
         self.changes += len(block) > 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.types.slots import BYTES, PADDING
 from gdbheap.analysis.types.typing_state import TypingState
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.int64]
 
+# So many words are looked at at once: what is made of them on the way is several times as large.
+_SLICE = 1 << 18
 # A word that is not in the table of slots.
 NO_SLOT = -1
 
@@ -37,19 +39,47 @@ class TypedWords:
         return len(self.target)
 
     def at(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> TypedWords:
-        """Return the chosen ones."""
+        """Return the chosen ones (these very words, if all are)."""
         if chosen.dtype == np.bool_:
+            if chosen.all():
+                return self
             chosen = np.flatnonzero(chosen)  # once, not for every column
         return TypedWords(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
-def joined_words(pieces: Sequence[TypedWords]) -> TypedWords:
-    """Return all as one; there is at least one piece."""
-    return TypedWords(*(np.concatenate([getattr(each, field.name) for each in pieces]) for field in fields(TypedWords)))
+# Says which words are wanted.
+Choose = Callable[[TypedWords], "NDArray[np.bool_]"]
 
 
-def words_of(state: TypingState, edges: Numbers) -> TypedWords:
-    """Return what these edges are, all of typed blocks."""
+def joined_words(pieces: list[TypedWords]) -> TypedWords:
+    """Return all as one; there is at least one piece. The list is empty then, and no two columns are held twice."""
+    whole = [each for each in pieces if len(each)] or pieces[:1]
+    pieces.clear()
+    if len(whole) == 1:
+        return whole[0]
+    columns = [[getattr(each, field.name) for each in whole] for field in fields(TypedWords)]
+    whole.clear()
+    return TypedWords(*(_let_go(column) for column in columns))
+
+
+def _let_go(pieces: list[NDArray[Any]]) -> NDArray[Any]:
+    joined: NDArray[Any] = np.concatenate(pieces)
+    pieces.clear()
+    return joined
+
+
+def words_of(state: TypingState, edges: Numbers, wanted: Choose | None = None) -> TypedWords:
+    """Return what these edges are, all of typed blocks; of `wanted` the chosen ones alone."""
+    if len(edges) > _SLICE:
+        state.layouts.local(state.type[state.graph.source[edges]])  # lays out what is not yet, as for all at once
+    pieces = []
+    for start in range(0, max(len(edges), 1), _SLICE):
+        words = _words_of(state, edges[start : start + _SLICE])
+        pieces.append(words if wanted is None else words.at(wanted(words)))
+    return joined_words(pieces)
+
+
+def _words_of(state: TypingState, edges: Numbers) -> TypedWords:
     graph, blocks = state.graph, state.held.blocks
     source = graph.source[edges]
     place = graph.place[edges]

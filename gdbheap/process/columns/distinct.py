@@ -25,6 +25,19 @@ def distinct_of_sorted(values: NDArray[Any]) -> NDArray[Any]:
     return values[first]
 
 
+def first_of_each(numbers: NDArray[Any], end: int) -> NDArray[np.intp]:
+    """Return where each of the numbers, which lie in [0, end), comes first, in ascending order of the numbers."""
+    if len(numbers) < end >> _FEW_BITS:
+        return np.unique(numbers, return_index=True)[1]
+    first = np.full(end, -1, np.intp)
+    first[numbers[::-1]] = np.arange(len(numbers) - 1, -1, -1)
+    return first[first >= 0]
+
+
+# Of fewer numbers than one in so many (two to this power) sorting is sooner done than a place for each.
+_FEW_BITS = 5
+
+
 def are_among(values: NDArray[Any], known: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which of the values are among the known ones, which ascend. (numpy's isin() is as fast for small numbers;
     of others it asks unique().)"""
