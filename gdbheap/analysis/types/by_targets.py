@@ -166,7 +166,8 @@ class ByTargets:
         def all_pointers() -> Mask:
             return self._points_everywhere(sample)
 
-        alike = Alike(len(blocks), sample, edges, all_pointers)
+        sound = functools.cache(lambda number: goes_with(state, number, sample))
+        alike = Alike(len(blocks), sample, edges, all_pointers, sound)
         only = only_type(state, alike, numbers, here)
         score[only] = np.maximum(score[only], _ENOUGH)
         if score.max() + _ALONE + _SAME_SHAPE < _ENOUGH:
@@ -182,21 +183,20 @@ class ByTargets:
             # (That others look so, too, says nothing where these go with one type alone.)
             score -= np.where(more >= _SAME_TARGETS, more, 0)
         score[text] = np.maximum(score[text], _ENOUGH)
-        found = self._best(blocks, sample, numbers, score, more)
+        found = self._best(blocks, alike, numbers, score, more)
         return found if len(found) else self._pointers(blocks, sample, edges)
 
     def _best(
         self,
         blocks: NDArray[np.intp],
-        sample: NDArray[np.int32],
+        alike: Alike,
         numbers: Numbers,
         score: NDArray[np.float64],
         bonus: NDArray[np.float64],
     ) -> Claims:
         """Return claims for the best of the types, where its bytes go with it and no other is about as good."""
-        state = self._state
         order = np.argsort(-score, kind="stable")[:_MOST_TRIED]
-        sound = [at for at in order.tolist() if score[at] > 0 and goes_with(state, int(numbers[at]), sample)]
+        sound = [at for at in order.tolist() if score[at] > 0 and alike.goes_with(int(numbers[at]))]
         alone = _ALONE if len(sound) == 1 else 0.0
         shape = float(bonus[sound[0]]) if sound and bonus[sound[0]] < _SAME_TARGETS else 0.0
         if not sound or score[sound[0]] + alone + shape < _ENOUGH:

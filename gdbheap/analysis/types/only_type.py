@@ -31,12 +31,13 @@ _MANY = 8
 @dataclass(frozen=True)
 class Alike:
     """`count` blocks that look alike; `sample`, some of them, and the `edges` of these; which of the sample hold
-    nothing but pointers."""
+    nothing but pointers; whether they go with a type, as goes_with() has it."""
 
     count: int
     sample: NDArray[np.int32]
     edges: Numbers
     all_pointers: Callable[[], NDArray[np.bool_]]
+    goes_with: Callable[[int], bool]
 
 
 def only_type(state: TypingState, alike: Alike, numbers: Numbers, codes: NDArray[np.int32]) -> list[int]:
@@ -48,16 +49,23 @@ def only_type(state: TypingState, alike: Alike, numbers: Numbers, codes: NDArray
     rows = np.flatnonzero(fine)
     if not 0 < len(rows) <= _MOST_TRIED:
         return []
-    sound = [row for row in rows.tolist() if goes_with(state, int(numbers[row]), alike.sample)]
-    if len(sound) != 1:
-        return []
-    said, size = agrees[sound[0]], len(alike.sample)
-    place = state.graph.place[alike.edges]
-    if alike.all_pointers().any() and np.count_nonzero(said & (place > 0)) < size:
-        return []
-    like = said | _to_likes(state, alike.edges, int(numbers[sound[0]]), codes[sound[0]])
-    enough = np.count_nonzero(said) >= (1 if alike.count >= _SEVERAL else 2) * size
-    return sound if enough or (alike.count > 1 and np.count_nonzero(like) >= _SEVERAL * size) else []
+    # (To hold the bytes against a type costs more than to look at the pointers.)
+    enough = [row for row in rows.tolist() if _is_enough(state, alike, int(numbers[row]), codes[row], agrees[row])]
+    sound = [row for row in rows.tolist() if alike.goes_with(int(numbers[row]))] if enough else []
+    return sound if len(sound) == 1 and sound[0] in enough else []
+
+
+def _is_enough(
+    state: TypingState, alike: Alike, number: int, codes: NDArray[np.int32], said: NDArray[np.bool_]
+) -> bool:
+    """Whether what the pointers lead to says enough for a type; `said` are those to just what it has there."""
+    size = len(alike.sample)
+    if alike.all_pointers().any() and np.count_nonzero(said & (state.graph.place[alike.edges] > 0)) < size:
+        return False
+    if np.count_nonzero(said) >= (1 if alike.count >= _SEVERAL else 2) * size:
+        return True
+    like = said | _to_likes(state, alike.edges, number, codes)
+    return alike.count > 1 and int(np.count_nonzero(like)) >= _SEVERAL * size
 
 
 def only_text(
@@ -76,7 +84,7 @@ def only_text(
     local = state.layouts.local(np.maximum(codes, -1))  # lays out what is not yet
     told = agrees | ((state.layouts.kind[local] == TypeKind.CHARACTER) & text[None, :])
     rows = np.flatnonzero(fine & told.all(axis=1))[:_MOST_TRIED]
-    rows = np.array([row for row in rows.tolist() if goes_with(state, int(numbers[row]), alike.sample)], np.intp)
+    rows = np.array([row for row in rows.tolist() if alike.goes_with(int(numbers[row]))], np.intp)
     if len(rows) > 1:
         plain = [np.count_nonzero(codes[row] == state.book.named("char")) for row in rows.tolist()]
         rows = rows[np.array(plain) == max(plain)]
