@@ -108,7 +108,7 @@ print("then:", state)
 def test_the_program_that_it_became_by_exec_runs_on_to_its_end_afterwards(tmp_path):
     file = tmp_path / "ran_on.py"
     file.write_text(RAN_ON)
-    said = recorded(arguments="300 exec", get_there=["delete"], then=[PID, "detach", f"source {file}"])
+    said = recorded(arguments="300 exec 3000", get_there=["delete"], then=[PID, "detach", f"source {file}"])
     assert said[RECORD]["totals"]["end"] == "executed another program"
     assert re.search("^then: (Z|gone)$", said.text, re.MULTILINE), said.text
 
