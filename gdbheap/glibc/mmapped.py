@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.errors import MemoryFault
+from gdbheap.glibc.aligned_inside import inner_headers
 from gdbheap.glibc.arena import first_chunk_after
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED
 from gdbheap.glibc.layout import Layout
@@ -21,6 +22,9 @@ from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# So many that lie one behind the other are sooner looked into together.
+_MANY = 64
 
 
 @dataclass(frozen=True)
@@ -120,12 +124,44 @@ def _those_that_begin_so(process: Process, layout: Layout, stretches: list[Uncla
 
 def _at_the_start(process: Process, layout: Layout, stretch: UnclaimedRange) -> list[MmappedChunk]:
     """Find the chunks that fill the front of the stretch, one after another."""
+    outer = _one_after_another(process, layout, stretch, _outer_at)
+    if len(outer) >= _MANY and not _may_have_inner(process, layout, outer):
+        return outer
+    return _one_after_another(process, layout, stretch, _chunk_at)
+
+
+def _one_after_another(
+    process: Process,
+    layout: Layout,
+    stretch: UnclaimedRange,
+    find: Callable[[Process, Layout, int, int], MmappedChunk | None],
+) -> list[MmappedChunk]:
     found: list[MmappedChunk] = []
     at = process.page_after(stretch.start)
-    while at < stretch.limit and (chunk := _chunk_at(process, layout, at, stretch.limit)) is not None:
+    while at < stretch.limit and (chunk := find(process, layout, at, stretch.limit)) is not None:
         found.append(chunk)
         at = chunk.end
     return found
+
+
+def _outer_at(process: Process, layout: Layout, mapping: int, end: int) -> MmappedChunk | None:
+    """Return the chunk whose header is at the start of the mapping, or None."""
+    address = first_chunk_after(mapping, layout)
+    try:
+        prev_size, raw = process.words.read_many(address, 2)
+    except MemoryFault:
+        return None
+    return _decode(layout, address, prev_size, raw, (mapping, end))
+
+
+def _may_have_inner(process: Process, layout: Layout, outer: list[MmappedChunk]) -> bool:
+    """Whether memalign may have made another chunk of any of these."""
+    address, start, end = (
+        np.array([getattr(each, name) for each in outer], np.uint64) for name in ("address", "start", "end")
+    )
+    inner = inner_headers(process.memory, layout, address, (start, end), with_second=True)
+    good = (inner.raw & np.uint64(FLAG_MASK) == np.uint64(IS_MMAPPED)) & (inner.address != address[inner.row])
+    return bool(np.any(good & (inner.address - (inner.prev_size & ~np.uint64(1)) == start[inner.row])))
 
 
 def _at_page_starts(process: Process, layout: Layout, stretch: UnclaimedRange) -> list[MmappedChunk]:

@@ -8,8 +8,9 @@ from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Violation, WrongField, exactly, number
 from gdbheap.errors import MemoryFault
+from gdbheap.glibc.aligned_inside import InnerHeaders, inner_headers
 from gdbheap.glibc.arena import first_chunk_after
-from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, MMAPPED_ARENA
+from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, MMAPPED_ARENA, ChunkTable
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.repair.unclaimed import unclaimed_ranges
 from gdbheap.lazy import dataclass, np
@@ -36,10 +37,12 @@ class _Mapping:
 def check_mmapped(heap: CheckedHeap) -> Iterator[Finding]:
     """Yield mmapped chunks with broken headers, and the counters of mp_ that do not fit what is there."""
     mp = heap.view.parameters
-    known = _mappings(heap)
+    table = heap.table.take(np.flatnonzero(heap.table.arena == MMAPPED_ARENA))
+    inner = _inner_headers(heap, table)
+    known = list(_mappings(heap, table, inner))
     for each in known:
         yield from _check_huge_flag(heap, each)
-        yield from _check_aligned(heap, each)
+    yield from _check_aligned(heap, table, inner)
     if mp is None or mp["n_mmaps"] > mp["max_n_mmaps"] or mp["mmapped_mem"] > mp["max_mmapped_mem"]:
         return
     missing = mp["n_mmaps"] - len(known)
@@ -51,17 +54,21 @@ def check_mmapped(heap: CheckedHeap) -> Iterator[Finding]:
         yield from _unaccounted(heap, mp, known, missing, lacking)
 
 
-def _mappings(heap: CheckedHeap) -> list[_Mapping]:
-    found = []
-    for row in np.flatnonzero(heap.table.arena == MMAPPED_ARENA).tolist():
-        address, size = int(heap.table.address[row]), int(heap.table.size[row])
-        try:
-            held = heap.words.read(address)
-        except MemoryFault:
-            continue
-        end = address + size + (heap.layout.mmapped_overhead or 0)
-        found.append(_Mapping(address, address - (held & ~1), end, held))
-    return found
+def _inner_headers(heap: CheckedHeap, table: ChunkTable) -> InnerHeaders:
+    """Return the chunks' headers, and what stands where memalign may have made others of them, read together."""
+    page = np.uint64(heap.layout.page_size)
+    ends = table.address // page * page, table.address + table.size + np.uint64(heap.layout.mmapped_overhead or 0)
+    return inner_headers(heap.process.memory, heap.layout, table.address, ends, with_second=False)
+
+
+def _mappings(heap: CheckedHeap, table: ChunkTable, inner: InnerHeaders) -> Iterator[_Mapping]:
+    """Yield the chunks whose headers can be read."""
+    overhead = heap.layout.mmapped_overhead or 0
+    own = inner.address == table.address[inner.row]
+    held = dict(zip(inner.address[own].tolist(), inner.prev_size[own].tolist()))
+    for address, size in zip(table.address.tolist(), table.size.tolist()):
+        if address in held:
+            yield _Mapping(address, address - (held[address] & ~1), address + size + overhead, held[address])
 
 
 def _check_huge_flag(heap: CheckedHeap, each: _Mapping) -> Iterator[Finding]:
@@ -77,36 +84,25 @@ def _check_huge_flag(heap: CheckedHeap, each: _Mapping) -> Iterator[Finding]:
         )
 
 
-def _check_aligned(heap: CheckedHeap, outer: _Mapping) -> Iterator[Finding]:
+def _check_aligned(heap: CheckedHeap, table: ChunkTable, inner: InnerHeaders) -> Iterator[Finding]:
     """memalign leaves the header at the start of the mapping as it was; the chunk that it made further in may have
     only one good word left."""
-    layout = heap.layout
-    if outer.address != first_chunk_after(outer.start, layout):
-        return
-    alignment, header, size = 2 * layout.alignment, layout.header, layout.pointer_size
-    seen = {outer.address}
-    # Most of the places lie in the first page: it is read once.
-    try:
-        page = heap.words.read_many(outer.start, layout.page_size // size)
-    except MemoryFault:
-        page = memoryview(b"").cast("Q")
-    while alignment < outer.end - outer.start:
-        address = -(-(outer.address + header) // alignment) * alignment - header
-        alignment *= 2
-        if address in seen or address >= outer.end:
-            continue
-        seen.add(address)
-        index = (address - outer.start) // size
-        try:
-            prev_size, raw = page[index : index + 2] if index + 2 <= len(page) else heap.words.read_many(address, 2)
-        except MemoryFault:
-            continue
-        whole = outer.end - address - (layout.mmapped_overhead or 0) | IS_MMAPPED
-        offset = address - outer.start
-        if prev_size == offset and raw != whole:
-            yield _header(heap, address, "size", raw, whole)
-        elif raw == whole and prev_size != offset:
-            yield _header(heap, address, "prev_size", prev_size, offset)
+    layout, page = heap.layout, np.uint64(heap.layout.page_size)
+    outer = table.address[inner.row]
+    start, end = outer // page * page, outer + table.size[inner.row]
+    is_first = outer - start == np.uint64(first_chunk_after(layout.page_size, layout) - layout.page_size)
+    own = is_first & (inner.address == outer) & (inner.prev_size & ~np.uint64(1) == outer - start)
+    begins_there = np.zeros(len(table), np.bool_)
+    begins_there[inner.row[own]] = True
+    offset, whole = inner.address - start, end - inner.address | np.uint64(IS_MMAPPED)
+    asked = begins_there[inner.row] & (inner.address != outer)
+    asked &= inner.address < end + np.uint64(layout.mmapped_overhead or 0)
+    for at in np.flatnonzero(asked & ((inner.prev_size == offset) != (inner.raw == whole))).tolist():
+        if inner.prev_size[at] == offset[at]:
+            words = "size", int(inner.raw[at]), int(whole[at])
+        else:
+            words = "prev_size", int(inner.prev_size[at]), int(offset[at])
+        yield _header(heap, int(inner.address[at]), *words)
 
 
 def _header(heap: CheckedHeap, address: int, field: str, held: int, good: int) -> Finding:
