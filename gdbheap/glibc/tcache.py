@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.addresses import Addresses
 from gdbheap.glibc.heap_view import Bin
@@ -35,9 +37,8 @@ def read_tcache(
             Fault(thread.tcache.value, called("tcache_unreadable"), unreadable(error), Invariant.TCACHE_READABLE)
         ]
     bins = []
-    counts = _counts(value, parameters)
-    for index, head in enumerate(value.array("entries")):
-        count = counts[index] if counts and index < len(counts) else None
+    counts, heads = _counts(value, parameters) or [], value.array("entries")
+    for index, (head, count) in enumerate(zip_longest(heads, counts[: len(heads)])):
         if not head and not count:
             continue
         low, high = tcache_range(index, layout)

@@ -100,4 +100,4 @@ class GdbDebugger:
         return code.code_at(process, address)
 
     def vector_registers(self, process: Process) -> Iterator[tuple[int, str, int]]:
-        return vector_words(process.machine)
+        return vector_words(process)

@@ -7,27 +7,30 @@ from collections.abc import Iterator
 
 import gdb
 
+from gdbheap.errors import MemoryFault
 from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.machine.machine import Machine
+from gdbheap.process.process import Process
 
 # No address is smaller.
 _LEAST = 1 << 12
 
 
-def vector_words(machine: Machine) -> Iterator[tuple[int, str, int]]:
+def vector_words(process: Process) -> Iterator[tuple[int, str, int]]:
     """Yield (gdb's number of the thread, register, word) of the words that could be pointers, of threads that do not
     wait in the kernel. The user's thread and frame are put back."""
+    machine, waiting = process.machine, _in_system_calls(process)
     with selection_kept():
         threads = sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)
         for thread in threads:
-            if thread.is_running():
+            if thread.num in waiting or thread.is_running():
                 continue
             if len(threads) > 1:
                 thread.switch()
             try:
                 frame = gdb.newest_frame()
-                if _in_system_call(frame, machine):
+                if text_of(frame.name) == "__kernel_vsyscall":
                     continue
                 for name, word in _words_of(frame, machine):
                     yield thread.num, name, word
@@ -35,14 +38,18 @@ def vector_words(machine: Machine) -> Iterator[tuple[int, str, int]]:
                 continue  # it has no registers, or gdb does not know them
 
 
-def _in_system_call(frame: gdb.Frame, machine: Machine) -> bool:
-    """Whether the thread waits in the kernel. No call preserves a vector register, so libc's calls of the kernel leave
-    only old values in them; and a new thread begins with those of the thread that made it."""
+def _in_system_calls(process: Process) -> set[int]:
+    """Return the threads that wait in the kernel. No call preserves a vector register, so libc's calls of the kernel
+    leave only old values in them; and a new thread begins with those of the thread that made it."""
+    return {each.number for each in process.threads if _is_system_call(process, each.program_counter)}
+
+
+def _is_system_call(process: Process, pc: int) -> bool:
+    """Whether the instruction before the program counter calls the kernel."""
     try:
-        before = bytes(gdb.selected_inferior().read_memory(frame.pc() - 4, 4))
-    except (gdb.error, OverflowError):  # it has jumped to the very first bytes
+        return process.memory.read(pc - 4, 4).endswith(process.machine.system_calls.instructions)
+    except (MemoryFault, OverflowError):  # it has jumped to the very first bytes
         return False
-    return before.endswith(machine.system_calls.instructions) or text_of(frame.name) == "__kernel_vsyscall"
 
 
 def _words_of(frame: gdb.Frame, machine: Machine) -> Iterator[tuple[str, int]]:

@@ -163,10 +163,12 @@ def _stacks_in_heaps(process: Process, heap: Heap) -> Iterator[RootRange]:
 
 
 def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegister]:
+    machine = process.machine
     for thread in process.threads:
         for name, value in thread.registers.items():
-            if name not in process.machine.without_pointers:
-                yield RootRegister(name, process.machine.untagged(value), thread=thread.number)
+            # (No block is at 0.)
+            if value and name not in machine.without_pointers:
+                yield RootRegister(name, machine.untagged(value), REGISTER, thread.number)
     for thread in process.threads:
         pointer = pointers.get(thread.lwp)
         if pointer is None:

@@ -4,15 +4,20 @@ knowing that struct's layout; and what it keeps of threads that have ended."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.columns.gather import gather_known
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.threads.thread_db import StackLists, record_distance, stack_lists
 from gdbheap.process.threads.thread_pointers import find_thread_pointers, thread_id
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # struct pthread is 0x900 to 0x940 bytes (64-bit) in glibc 2.31 to 2.43, and starts at the thread pointer.
 _SIZE = 0xA00
@@ -116,11 +121,8 @@ def _live_blocks(process: Process, controls: Mapping[int, int]) -> tuple[int | N
     end or together with the thread's stack pointer (which a signal handler on its own stack has elsewhere), at the
     same place in every thread.
     """
-    found: list[dict[int, StackBlock]] = []
-    for thread in process.threads:
-        control = controls.get(thread.lwp)
-        if control is not None:
-            found.append(_candidates(process, control, thread.stack_pointer))
+    known = [(controls[each.lwp], each.stack_pointer) for each in process.threads if each.lwp in controls]
+    found = list(_candidates(process, known))
     votes = Counter(offset for candidates in found for offset in candidates)
     if not votes:
         return None, {}
@@ -136,20 +138,22 @@ def _is_usual(process: Process, block: StackBlock) -> bool:
     return block.start % process.page_size == 0 and block.end % process.page_size == 0 and block.guard > 0
 
 
-def _candidates(process: Process, control: int, stack_pointer: int) -> dict[int, StackBlock]:
-    """Return what the words of one struct pthread may say, by their offset in it."""
-    found: dict[int, StackBlock] = {}
-    words = np.array(_words(process, control), np.uint64)
-    begins, sizes, guards = words[:-2], words[1:-1], words[2:]
+def _candidates(process: Process, asked: Sequence[tuple[int, int]]) -> Iterator[dict[int, StackBlock]]:
+    """Yield what the words of each struct pthread may say, by their offset in it; `asked` are where it begins, and the
+    thread's stack pointer."""
+    controls = np.array([control for control, _ in asked], np.uint64)
+    words = _words(process, controls)
+    begins, sizes, guards, control = words[:, :-2], words[:, 1:-1], words[:, 2:], controls[:, None]
     is_guard = (guards < sizes) & (guards % np.uint64(process.page_size) == 0)
-    holds = (begins != 0) & (begins < np.uint64(control)) & (sizes > np.uint64(control) - begins)
-    for index in np.flatnonzero(is_guard & holds).tolist():
-        start, size, guard = words[index : index + 3].tolist()
-        end = start + size
-        inside = start < stack_pointer < end or end - control <= _MOST_ABOVE
+    holds = (begins != 0) & (begins < control) & (sizes > control - begins)
+    found: list[dict[int, StackBlock]] = [{} for _ in asked]
+    for row, index in zip(*(each.tolist() for each in np.nonzero(is_guard & holds))):
+        start, size, guard = words[row, index : index + 3].tolist()
+        (at, stack_pointer), end = asked[row], start + size
+        inside = start < stack_pointer < end or end - at <= _MOST_ABOVE
         if inside and _is_mapped(process.address_space, start, end):
-            found[index * process.pointer_size] = StackBlock(start, end, guard, control)
-    return found
+            found[row][index * process.pointer_size] = StackBlock(start, end, guard, at)
+    yield from found
 
 
 def _add_listed(process: Process, lists: StackLists, found: dict[int, StackBlock], place: int | None) -> None:
@@ -157,7 +161,7 @@ def _add_listed(process: Process, lists: StackLists, found: dict[int, StackBlock
     known = {block.control for block in found.values()}
     for control in (*lists.used, *lists.kept):
         if control not in known and len(found) <= _MOST_STACKS:
-            told = _candidates(process, control, 0)
+            told = next(_candidates(process, [(control, 0)]))
             block = (
                 told.get(place)
                 if place is not None
@@ -209,7 +213,7 @@ def _block_that_ends_at(process: Process, end: int, lowest: int, place: int | No
     twice = own[:-2] & (words[2:] == words[:-2])
     for index in np.flatnonzero(twice).tolist():
         control = start + index * pointer_size
-        for offset, block in _candidates(process, control, 0).items():
+        for offset, block in next(_candidates(process, [(control, 0)])).items():
             if block.end == end and block.start % process.page_size == 0 and place in (None, offset):
                 return replace(block, is_free=thread_id(process, control) in (0, -1))
     return None
@@ -224,11 +228,16 @@ def _is_mapped(space: AddressSpace, start: int, end: int) -> bool:
     return start >= end
 
 
-def _words(process: Process, control: int) -> list[int]:
-    """Return the words from `control` on, as far as they can be read."""
-    for size in (_SIZE, process.page_size - control % process.page_size):
+def _words(process: Process, controls: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the words from each of `controls` on, as far as they can be read; zeros behind these."""
+    count = _SIZE // process.pointer_size
+    words, known = gather_known(process.memory, process.pointer_size, controls, count)
+    for row in np.flatnonzero(~known).tolist():
+        control = int(controls[row])
+        fewer = (process.page_size - control % process.page_size) // process.pointer_size
         try:
-            return list(process.words.read_many(control, size // process.pointer_size))
+            there = process.words.read_many(control, min(fewer, count))
         except (MemoryFault, OverflowError):
             continue
-    return []
+        words[row, : len(there)] = there
+    return words
