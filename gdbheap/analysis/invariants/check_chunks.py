@@ -123,7 +123,7 @@ def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
     broken."""
     table = heap.table
     size, arena = int(table.size[row]), int(table.arena[row])
-    prev_size = int(heap.prev_sizes_behind(np.array([row]))[0])
+    prev_size = heap.prev_size_behind(row)
     broken = any(
         each.arena == arena and (each.fault is not None or (each.chunks and not heap.view.sizes_of(each.chunks).all()))
         for each in heap.view.bins
@@ -177,8 +177,7 @@ def _top_without_prev_inuse(heap: CheckedHeap, row: int) -> Finding:
 
 def _check_prev_size(heap: CheckedHeap) -> Iterator[Finding]:
     """The last word of a chunk in a bin is its size again."""
-    rows = np.flatnonzero(heap.binned & heap.joined)
-    held = heap.prev_sizes_behind(rows)
+    rows, held = heap.prev_sizes
     for index in np.flatnonzero(held != heap.table.size[rows])[:MOST_FINDINGS].tolist():
         row = int(rows[index])
         address, size = int(heap.table.address[row]), int(heap.table.size[row])

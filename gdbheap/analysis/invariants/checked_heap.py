@@ -90,25 +90,35 @@ class CheckedHeap:
             mask |= self.table.state == state
         return mask
 
-    def prev_sizes_behind(self, rows: NDArray[np.intp]) -> NDArray[np.uint64]:
-        """Return the prev_size word of the chunk behind each of these rows (0 where it cannot be read)."""
-        ends = self.table.address[rows] + self.table.size[rows]
-        return gather_words(self.process.memory, self.layout.pointer_size, ends)[:, 0]
+    def prev_size_behind(self, row: int) -> int:
+        """Return the prev_size word of the chunk behind this row (0 where it cannot be read)."""
+        end = self.table.address[row : row + 1] + self.table.size[row : row + 1]
+        return int(gather_words(self.process.memory, self.layout.pointer_size, end)[0, 0])
+
+    @property
+    def prev_sizes(self) -> tuple[NDArray[np.intp], NDArray[np.uint64]]:
+        """The rows of the chunks in bins that others of their arena lie behind, and the prev_size word of each one
+        behind."""
+        rows, words = self._words_of_bins[:2]
+        return rows, words[: len(rows), 0]
 
     def ring_links(self, chunks: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Return the two words of each of these chunks of unsorted and large bins, which ascend, where the links of the
         ring of sizes lie (zeros where they cannot be read)."""
-        where, words = self._ring_links
-        found: NDArray[np.uint64] = words[np.searchsorted(where, chunks)]
+        rows, words, where = self._words_of_bins
+        found: NDArray[np.uint64] = words[len(rows) + np.searchsorted(where, chunks)]
         return found
 
     @cached_property
-    def _ring_links(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """All of them at once: the chunks of one bin lie far apart, those of all bins near each other."""
+    def _words_of_bins(self) -> tuple[NDArray[np.intp], NDArray[np.uint64], NDArray[np.uint64]]:
+        """The rows of prev_sizes, two words for each of them and for each of the chunks of ring_links(), and these. All
+        is read at once: the chunks of one bin lie far apart, those of all bins near each other."""
+        rows = np.flatnonzero(self.binned & self.joined)
         listed = [np.array(each.chunks, np.uint64) for each in self.view.bins if each.kind in ("unsorted", "large")]
         chunks = distinct(np.concatenate([np.empty(0, np.uint64), *listed]))
         offset = np.uint64(self.layout.header + 2 * self.layout.pointer_size)
-        return chunks, gather_words(self.process.memory, self.layout.pointer_size, chunks + offset, 2)
+        places = np.concatenate((self.table.address[rows] + self.table.size[rows], chunks + offset))
+        return rows, gather_words(self.process.memory, self.layout.pointer_size, places, 2), chunks
 
     def believed(self, each: Bin) -> int:
         """Return how many chunks of a tcache or fastbin list, from its head, are of it: where the list breaks, those

@@ -42,8 +42,8 @@ class WrongSize:
 
 def wrong_free_sizes(heap: CheckedHeap) -> Iterator[WrongSize]:
     """Yield the chunks in bins that end elsewhere than their size fields say."""
-    rows = np.flatnonzero(heap.binned & heap.joined)
-    doubtful = heap.prev_sizes_behind(rows) != heap.table.size[rows]
+    rows, held = heap.prev_sizes
+    doubtful = held != heap.table.size[rows]
     doubtful |= heap.gap[np.minimum(rows + 1, len(heap.table) - 1)]
     for row in rows[doubtful][:MOST_FINDINGS].tolist():
         if not _is_believed(heap, row):
