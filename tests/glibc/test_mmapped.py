@@ -64,6 +64,18 @@ def test_the_chunk_that_memalign_made_hides_the_header_that_it_left_behind(offse
     assert said_all(notes) == ()
 
 
+@pytest.mark.parametrize("offset", [0, 0x30, 0xF0, 0x3FF0])
+def test_among_very_many_too(offset):
+    size, count, aligned = 8 * PAGE, 100, 63
+    headers = {number * size: (0, size | 2) for number in range(count)}
+    headers[aligned * size + offset] = (offset, size - offset | 2)
+    found, notes = find(count * size, headers, count, count * size)
+    expected = [(START + number * size, START + (number + 1) * size) for number in range(count)]
+    assert [(each.start, each.end) for each in found] == expected
+    assert [each.address - each.start for each in found] == [offset if at == aligned else 0 for at in range(count)]
+    assert said_all(notes) == ()
+
+
 @pytest.mark.parametrize("overhead", [0, 16])
 def test_an_aligned_chunk_that_mremap_has_moved_and_grown_is_found_by_the_bytes_that_were_missing(overhead):
     old, new, offset = 16 * PAGE, 40 * PAGE, 5 * PAGE - 16
