@@ -122,9 +122,10 @@ def first_chunk(process: Process, layout: Layout, arena: StructValue, parameters
 
     An sbrk_base that is out of [heap], or does not fit system_mem where the start of [heap] does, is not believed.
     """
-    heap = next(
-        (vma for vma in process.address_space if vma.path == "[heap]"), process.address_space.find(arena["top"])
-    )
+    # (Kernels before 6.6 give the bss that name, too, where the heap begins at its end, as without randomization.)
+    heaps = [vma for vma in process.address_space if vma.path == "[heap]"]
+    heap = heaps[0] if heaps else process.address_space.find(arena["top"])
+    starts = {vma.start for vma in heaps}
     base = parameters["sbrk_base"] if parameters is not None else 0
     if heap is None:
         return first_chunk_after(base, layout) if base else None
@@ -133,11 +134,11 @@ def first_chunk(process: Process, layout: Layout, arena: StructValue, parameters
     start = _start_by_size(process, layout, arena)
     # where two say so, the mapping that a core's reader takes for [heap] (a bss that stands apart) says nothing against
     # it
-    if process.page_of(base) == heap.start or heap.path != "[heap]" or start == base:
+    if process.page_of(base) in starts or not heaps or start == base:
         return first_chunk_after(base, layout)
-    if start is not None and start != base and process.page_of(start) == heap.start:
+    if start is not None and process.page_of(start) in starts:
         return first_chunk_after(start, layout)
-    return first_chunk_after(base if base in heap else heap.start, layout)
+    return first_chunk_after(base if any(base in vma for vma in heaps) else heap.start, layout)
 
 
 def _start_by_size(process: Process, layout: Layout, arena: StructValue) -> int | None:

@@ -174,7 +174,7 @@ def _kernel(process: Process, view: HeapView, memory: ModelMemory, limits: Kerne
         huge_alignment=limits.aligns_large,
         most=limits.most,
         room=limits.room,
-        page_size=process.machine.page_size,
+        page_size=process.page_size,
     )
     for vma in vmas:
         kernel.taken.add(vma.start, vma.end)
