@@ -17,6 +17,7 @@ from pathlib import Path
 from gdbheap.errors import HeapError
 from matrix import roots
 from matrix.environment import cache_directory, virtual_environment
+from matrix.guest import GUEST
 from matrix.outcome import Outcome, table
 from matrix.progress import say
 from matrix.runs import Run, matrix, newcomers, own_system, write_pages
@@ -48,6 +49,8 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--lint-only", action="store_true", help="only ruff and mypy")
     text = "only the demo, on a fresh system with nothing but python3 and git (may be repeated)"
     parser.add_argument("--newcomer", action="append", choices=names, help=text)
+    text = "only the tests in a whole aarch64 machine (qemu-system), made on the first use (see CONTRIBUTING.md)"
+    parser.add_argument("--guest", action="store_true", help=text)
     text = "only write the answers in README.md and the pages of gdbheap/docs anew"
     parser.add_argument("--readme", action="store_true", help=text)
     text = "every test file in every system that can run it, not only where its subject can differ"
@@ -56,7 +59,7 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--seed", type=int, help="the seed of the random cases, as an earlier run printed it")
     options, words = parser.parse_known_args()
     if not (options.own or options.lint_only or roots.can_enter_roots()):
-        if options.system or options.newcomer or options.readme:
+        if options.system or options.newcomer or options.readme or options.guest:
             parser.error("a system of the matrix needs root and mount namespaces: sudo tests/run")
         say("Not root, or no mount namespaces here: the tests run on this machine's own system, not on the matrix.")
         options.own = True
@@ -86,9 +89,12 @@ def run(checkout: Path, options: argparse.Namespace, words: list[str]) -> list[O
     if options.own:
         return lint(checkout, tools) + own_system(tests)
     beside = [lambda: lint(checkout, tools)]
+    if options.guest:
+        return matrix(tests, [GUEST], beside)
     if not (options.system or words):
         beside.append(lambda: newcomers(checkout, tools, [NEWCOMER]))
-    return matrix(tests, options.system, beside)
+    systems = [system for system in roots.SYSTEMS if not options.system or system.name in options.system]
+    return matrix(tests, systems, beside)
 
 
 def lint(checkout: Path, tools: Path) -> list[Outcome]:

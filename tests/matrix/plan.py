@@ -5,8 +5,8 @@ only values and files that its own test makes, can fail differently by Python al
 and where it is the newest, as do the slow tests of cores without gdb. What is decided by gdb, the compiler and the
 kernel rather than by glibc runs with the oldest gdb, the usual one and the newest: trixie's lies between two of them,
 and sid's is the newest, beside another glibc. The pages' answers are those of one system, and are compared there, and
-so is every death's with and without gdb; the system that has an emulator of aarch64 has its tests. `tests/run
---everywhere` runs every file in every system that can.
+so is every death's with and without gdb; the system that has an emulator of aarch64 has its tests, and that of the
+whole machine (guest.py) has the machine's alone. `tests/run --everywhere` runs every file in every system that can.
 """
 
 from __future__ import annotations
@@ -106,6 +106,7 @@ PAGES = "test_pages.py"
 DEATHS = "live/test_deaths_without_gdb.py"  # gdb 10 and 18 get more of i386's stacks wrong than gdb 13 does
 PAGES_SYSTEM = "bookworm"  # the usual development system, the one that README.md and the pages name
 AARCH64 = "live/test_aarch64.py"  # where programs of aarch64 run
+MACHINE = "live/test_aarch64_machine.py"  # where a whole machine of aarch64 is
 PARTS = 3
 
 
@@ -119,12 +120,15 @@ def all_test_files(checkout: Path) -> list[str]:
 
 def files_for(system: roots.System, files: Sequence[str], everywhere: bool = False) -> list[str]:
     """Return those of the test files that run in this system; `everywhere`, all that can."""
+    if system.own_packages:
+        return [each for each in files if is_of(each, MACHINE)]
     is_usual = system.name == PAGES_SYSTEM
     is_end = system in (roots.SYSTEMS[0], roots.SYSTEMS[-1])
     here: dict[str | tuple[str, ...], bool] = {
         PAGES: is_usual,
         DEATHS: is_usual,
         AARCH64: bool(system.aarch64_packages),
+        MACHINE: False,
         OF_THE_SOURCE: is_usual or everywhere,
         PURE: is_end or everywhere,
         NOT_OF_GLIBC: is_end or is_usual or everywhere,
@@ -141,4 +145,4 @@ def is_of(file: str, kind: str | tuple[str, ...]) -> bool:
 def parts_for(system: roots.System, files: Sequence[str], everywhere: bool = False) -> list[list[str]]:
     """Return them in parts that take about the same time; each file is in one of them."""
     mine = files_for(system, files, everywhere)
-    return [mine[number::PARTS] for number in range(PARTS)]
+    return [mine[number::PARTS] for number in range(min(PARTS, len(mine)))]

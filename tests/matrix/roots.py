@@ -73,6 +73,7 @@ class System(NamedTuple):
     suite: str = ""
     glibc_from: str = ""
     aarch64_gcc: str = ""  # the suite's release of gcc, where programs of aarch64 run
+    own_packages: str = ""  # all that is wanted, where that is not what the tests of a system need
 
     @property
     def root(self) -> Path:
@@ -80,6 +81,8 @@ class System(NamedTuple):
 
     @property
     def packages(self) -> list[str]:
+        if self.own_packages:
+            return self.own_packages.split()
         emulation = EMULATION_PACKAGES if self.aarch64_gcc else ""
         return f"{TEST_PACKAGES.format(nginx=self.nginx)} {emulation}".split()
 
@@ -107,10 +110,11 @@ def prepare(
         if not stamp.exists() or stamp.read_text() != wanted:
             say(f"{system.name}: making its root directory (about a minute, 0.9 GB, kept in {system.root})")
             suites = [system.suite or system.name, *([system.glibc_from] if system.glibc_from else [])]
-            make_root(suites, system.packages, ["amd64", "i386"], system.root, log, stamp=wanted)
+            architectures = ["amd64", *([] if system.own_packages else ["i386"])]
+            make_root(suites, system.packages, architectures, system.root, log, stamp=wanted)
         _install_requirements(system, requirements, pip, log, say)
         if system.aarch64_packages:
-            _install_aarch64(system, log, say)
+            install_foreign(system, system.aarch64_packages, "libraries", log, say)
 
 
 def make_root(
@@ -154,23 +158,26 @@ def _mmdebstrap(
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
-def _install_aarch64(system: System, log: IO[str], say: Callable[[str], None]) -> None:
-    """Put the libraries of the same suite for aarch64, and what programs are built with, into the root's /opt/aarch64:
-    all of it or none. Nothing of it is executed."""
+def install_foreign(
+    system: System, packages: Sequence[str], what: str, log: IO[str], say: Callable[[str], None]
+) -> bool:
+    """Put these packages of the same suite for aarch64 into the root's /opt/aarch64, all of them or none, unless they
+    are there: return whether that had to be done. Nothing of it is executed."""
     there = system.root / "opt" / "aarch64"
-    stamp, wanted = there / "etc" / "gdbheap-root", " ".join(system.aarch64_packages) + "\n"
+    stamp, wanted = there / "etc" / "gdbheap-root", " ".join(packages) + "\n"
     if stamp.exists() and stamp.read_text() == wanted:
-        return
-    say(f"{system.name}: getting the libraries of aarch64")
+        return False
+    say(f"{system.name}: getting the {what} of aarch64")
     new = there.with_name("aarch64.new")
     for each in (new, there):
         shutil.rmtree(each, ignore_errors=True)
-    _mmdebstrap("extract", [system.suite or system.name], system.aarch64_packages, ["arm64"], new, log)
+    _mmdebstrap("extract", [system.suite or system.name], packages, ["arm64"], new, log)
     if not (new / "lib").exists():  # a package that nothing here needs has the link
         (new / "lib").symlink_to("usr/lib")
     shutil.rmtree(new / "usr" / "share" / "doc", ignore_errors=True)
     (new / stamp.relative_to(there)).write_text(wanted)
     new.rename(there)
+    return True
 
 
 def _preferences(*glibc_from: str) -> list[str]:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gdbheap.errors import HeapError
@@ -19,6 +20,8 @@ from gdbheap.launch import debian
 from matrix import roots
 from matrix.archive import KEYRING
 from matrix.environment import cache_directory, pip_settings, requirements
+from matrix.guest import GUEST
+from matrix.guest import prepare as prepare_guest
 from matrix.newcomer import run_newcomer
 from matrix.outcome import Outcome, joined, read_outcome
 from matrix.plan import PAGES_SYSTEM, all_test_files, parts_for
@@ -76,19 +79,22 @@ class Run:
         return outcome
 
 
-def matrix(run: Run, names: Sequence[str] | None, beside: Sequence[Callable[[], list[Outcome]]] = ()) -> list[Outcome]:
-    """Run the tests in every system (those in `names`, if given), and what else there is to do `beside` them, a few
-    things at a time, and show the logs in order. Where pytest has words of its own, a system's tests are one part."""
-    ready = _Ready(_maker(run))
-    systems = [system for system in roots.SYSTEMS if not names or system.name in names]
+def matrix(
+    run: Run, systems: Sequence[roots.System], beside: Sequence[Callable[[], list[Outcome]]] = ()
+) -> list[Outcome]:
+    """Run the tests in each of the systems, and what else there is to do `beside` them, a few things at a time, and
+    show the logs in order. Where pytest has words of its own, a system's tests are one part."""
+    ready = _Ready(_maker(run), systems)
     files = all_test_files(run.checkout)
     parts: dict[roots.System, list[list[str]]] = {
-        system: [[]] if run.chosen else parts_for(system, files, run.everywhere) for system in systems
+        system: [[]] if run.chosen and system != GUEST else parts_for(system, files, run.everywhere)
+        for system in systems
     }
     with kernel_cores_in_place(), ThreadPoolExecutor(AT_ONCE) as pool:
         others = [pool.submit(each) for each in beside]
         # The first part of each system before the second of any: roots are made side by side.
-        jobs = [(system, number) for number in range(max(map(len, parts.values()))) for system in systems]
+        most = max(map(len, parts.values()))
+        jobs = [(system, number) for number in range(most) for system in systems if number < len(parts[system])]
         found = {job: pool.submit(_part, run, ready, *job, parts[job[0]]) for job in jobs}
         outcomes = [outcome for each in others for outcome in each.result()]
         for system in systems:
@@ -166,7 +172,7 @@ def _maker(run: Run) -> Callable[[roots.System], None]:
     def make(system: roots.System) -> None:
         say(f"{system.name}: Debian with glibc {system.glibc}, gdb {system.gdb}, Python {system.python}")
         with open(log_path(system.name), "w") as log:
-            roots.prepare(system, packages, pip, log, say)
+            (prepare_guest if system == GUEST else partial(roots.prepare, system))(packages, pip, log, say)
 
     return make
 
@@ -174,9 +180,9 @@ def _maker(run: Run) -> Callable[[roots.System], None]:
 class _Ready:
     """Makes each system once, for whichever of its parts comes first."""
 
-    def __init__(self, make: Callable[[roots.System], None]) -> None:
+    def __init__(self, make: Callable[[roots.System], None], systems: Sequence[roots.System]) -> None:
         self._make = make
-        self._locks = {system: threading.Lock() for system in roots.SYSTEMS}
+        self._locks = {system: threading.Lock() for system in systems}
         self._trouble: dict[roots.System, str] = {}
 
     def trouble(self, system: roots.System) -> str:

@@ -7,9 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 from matrix import roots
+from matrix.guest import GUEST
 from matrix.plan import (
     AARCH64,
     DEATHS,
+    MACHINE,
     NOT_OF_GLIBC,
     OF_THE_SOURCE,
     PAGES,
@@ -26,7 +28,7 @@ FILES = all_test_files(CHECKOUT)
 
 def test_every_test_file_is_in_one_part_of_each_system_it_is_for() -> None:
     assert f"tests/matrix/{Path(__file__).name}" in FILES
-    for system in roots.SYSTEMS:
+    for system in (*roots.SYSTEMS, GUEST):
         planned = Counter(name for part in parts_for(system, FILES) for name in part)
         assert planned == Counter(files_for(system, FILES))
         assert all(parts_for(system, FILES))
@@ -34,7 +36,8 @@ def test_every_test_file_is_in_one_part_of_each_system_it_is_for() -> None:
 
 def test_a_file_runs_in_every_system_unless_its_kind_says_otherwise() -> None:
     runs = Counter(name for system in roots.SYSTEMS for name in files_for(system, FILES))
-    assert runs.keys() == set(FILES)
+    assert files_for(GUEST, FILES) == [f"tests/{MACHINE}"]
+    assert {*runs, f"tests/{MACHINE}"} == set(FILES)
     assert [runs.pop(f"tests/{name}") for name in (PAGES, AARCH64, DEATHS)] == [1, 1, 1]
     for name, count in runs.items():
         expected = next(
@@ -47,7 +50,7 @@ def test_a_file_runs_in_every_system_unless_its_kind_says_otherwise() -> None:
 def test_what_runs_everywhere_leaves_out_only_what_a_system_cannot_run() -> None:
     for system in roots.SYSTEMS:
         left = set(FILES) - set(files_for(system, FILES, everywhere=True))
-        assert left <= {f"tests/{name}" for name in (PAGES, AARCH64, DEATHS)}
+        assert left <= {f"tests/{name}" for name in (PAGES, AARCH64, DEATHS, MACHINE)}
 
 
 def test_the_ends_of_the_matrix_have_the_oldest_and_the_newest_of_all() -> None:
