@@ -273,16 +273,17 @@ def _anywhere(process: Process, layout: Layout, stretch: UnclaimedRange) -> list
     for address, words in _pieces(process, layout, stretch.start, stretch.end):
         step = layout.alignment // layout.pointer_size
         first = (first_chunk_after(address, layout) - address) // layout.pointer_size
-        prev_sizes = words[first::step].astype(np.int64)
-        raws = words[first + 1 :: step].astype(np.int64)
+        prev_sizes = words[first::step].astype(np.uint64)
+        raws = words[first + 1 :: step].astype(np.uint64)
         prev_sizes = prev_sizes[: len(raws)]
-        where = address + first * layout.pointer_size + np.arange(len(raws), dtype=np.int64) * layout.alignment
-        mapping = where - (prev_sizes & ~1)
+        ahead = np.arange(len(raws), dtype=np.uint64) * np.uint64(layout.alignment)
+        where = ahead + np.uint64(address + first * layout.pointer_size)
+        mapping = where - (prev_sizes & ~np.uint64(1))
         hits = (
-            (raws & FLAG_MASK == IS_MMAPPED)
-            & (mapping % process.page_size == 0)
-            & (mapping >= stretch.start)
-            & (raws > 0)
+            (raws & np.uint64(FLAG_MASK) == IS_MMAPPED)
+            & (mapping & np.uint64(process.page_size - 1) == 0)
+            & (mapping >= np.uint64(stretch.start))
+            & (mapping <= where)  # (A difference below zero is a large number.)
         )
         for row in np.flatnonzero(hits).tolist():
             chunk = _decode(

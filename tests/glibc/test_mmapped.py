@@ -21,7 +21,7 @@ PARAMETERS = CStruct("malloc_par", 12, {"n_mmaps": Field("n_mmaps", 0, 4), "mmap
 NOTHING = CStruct("nothing", 0, {})
 
 
-def find(size, headers, count, total, overhead=0, cuts=()):
+def find(size, headers, count, total, overhead=0, cuts=(), start=START):
     """Return what find_mmapped finds in one mapping of `size` bytes with {offset: (prev_size, size word)}, which the
     kernel has made several of at these `cuts`: each second one is read-only."""
     image = bytearray(size)
@@ -29,9 +29,9 @@ def find(size, headers, count, total, overhead=0, cuts=()):
         struct.pack_into("<QQ", image, offset, *words)
     ends = zip((0, *cuts), (*cuts, size))
     space = AddressSpace(
-        VMA(START + low, START + high, "r--p" if index % 2 else "rw-p") for index, (low, high) in enumerate(ends)
+        VMA(start + low, start + high, "r--p" if index % 2 else "rw-p") for index, (low, high) in enumerate(ends)
     )
-    process = Process("live", X86_64, ImageMemory([(START, bytes(image))]), space, ())
+    process = Process("live", X86_64, ImageMemory([(start, bytes(image))]), space, ())
     layout = Layout(X86_64, 16, NOTHING, NOTHING, Located(0, "symbol"), mmapped_overhead=overhead)
     parameters = StructValue(PARAMETERS, 0, struct.pack("<IQ", count, total))
     return find_mmapped(process, layout, parameters, [])
@@ -54,6 +54,12 @@ def test_a_chunk_reaches_over_the_mappings_that_the_kernel_has_made_of_its_own(c
         (START + 3 * PAGE, START + 8 * PAGE),
     ]
     assert said_all(notes) == ()
+
+
+def test_nothing_is_found_where_a_core_has_a_mapping_beyond_all_addresses_of_processes():
+    headers = {0x30: (0x30, 8 * PAGE - 0x30 | 2)}
+    assert len(find(8 * PAGE, headers, 1, 8 * PAGE)[0]) == 1
+    assert find(8 * PAGE, headers, 1, 8 * PAGE, start=0xFFFF_FFFF_FF60_0000)[0] == []
 
 
 @pytest.mark.parametrize("offset", [0x30, 0xF0, 0x3FF0])
