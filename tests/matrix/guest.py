@@ -3,6 +3,7 @@ image of the machine's own root directory in it. Only `tests/run --guest` makes 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ _LIBRARIES = "usr/lib/aarch64-linux-gnu"
 
 def prepare(requirements: Sequence[str], pip: Mapping[str, str], log: IO[str], say: Callable[[str], None]) -> None:
     """Make the system, and at its /opt the machine's root directory and the image of it, if there are none of these
-    lists of packages yet."""
+    lists of packages yet; and a copy of the kernel that GDBHEAP_GUEST_KERNEL names, or none."""
     roots.prepare(GUEST, requirements, pip, log, say)
     there = GUEST.root / "opt" / "aarch64"
     with locked(there):
@@ -45,6 +46,10 @@ def prepare(requirements: Sequence[str], pip: Mapping[str, str], log: IO[str], s
             make = f"mke2fs -q -F -t ext4 -O ^has_journal -m 0 -d /opt/aarch64 {new} {SIZE}".split()
             roots.run_in(GUEST.root, make, {}, log, False)
             (GUEST.root / new[1:]).rename(_image())
+    kernel, given = GUEST.root / "opt" / "kernel", os.environ.get("GDBHEAP_GUEST_KERNEL")
+    kernel.unlink(missing_ok=True)
+    if given:
+        shutil.copy(given, kernel)
 
 
 def _image() -> Path:

@@ -79,6 +79,7 @@ def run(checkout: Path, options: argparse.Namespace, words: list[str]) -> list[O
         "GDBHEAP_SEED": str(seed),
         "CI": os.environ.get("CI", ""),
         **({"GDBHEAP_DEEP": "1"} if options.deep else {}),
+        **{name: os.environ[name] for name in ("GDBHEAP_GUEST_PAGE",) if name in os.environ},
     }
     settings = ["-p", "no:cacheprovider", f"--hypothesis-seed={seed}"]
     tests = Run(checkout, tools, [*settings, *words], bool(words), variables, options.everywhere)

@@ -12,7 +12,6 @@ programs' GLIBC_TUNABLES.
 
 from __future__ import annotations
 
-import io
 import lzma
 import os
 import subprocess
@@ -22,9 +21,10 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from support.aarch64_guest import archive
+
 _MODULES = ("virtio", "virtio_ring", "virtio_mmio", "virtio_blk")
 _LIBRARIES = ("ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1")
-_DIRECTORIES = ("bin", "dev", "lib", "out", "p", "proc", "root", "sys", "tmp")
 # Written memory, and the first page of every ELF file, as is usual; and huge pages.
 _FILTER = 0x33
 
@@ -50,7 +50,7 @@ def run_bed(root: Path, libraries: Path, out: Path, programs: Iterable[Path]) ->
     programs = list(programs)
     with tempfile.TemporaryDirectory() as directory:
         initrd, disk = Path(directory) / "initrd", Path(directory) / "disk"
-        initrd.write_bytes(_archive(_files(root, libraries, programs)))
+        initrd.write_bytes(archive(_files(root, libraries, programs)))
         with disk.open("wb") as file:
             file.truncate(256 << 20)
         kernel = next(root.glob("boot/vmlinuz-*"))
@@ -82,20 +82,6 @@ def _init(programs: Iterable[str]) -> bytes:
     return _INIT.format(
         modules=" ".join(_MODULES), filter=_FILTER, programs=" ".join(programs), tunables=tunables, arguments=arguments
     ).encode()
-
-
-def _archive(files: dict[str, bytes]) -> bytes:
-    """Return a cpio archive (newc) of these files, all of them executable, and of the directories."""
-    out = io.BytesIO()
-    entries = [(name, 0o040755, b"") for name in _DIRECTORIES] + [
-        (name, 0o100755, data) for name, data in files.items()
-    ]
-    for number, (name, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
-        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
-        out.write(b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0")
-        out.write(b"\0" * (-out.tell() % 4) + data)
-        out.write(b"\0" * (-out.tell() % 4))
-    return out.getvalue()
 
 
 if __name__ == "__main__":

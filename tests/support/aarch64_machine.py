@@ -22,7 +22,9 @@ from support.programs import SOURCES
 
 SYSTEM = Path("/opt/aarch64")
 IMAGE = Path("/opt/aarch64.ext4")
+OWN_KERNEL = Path("/opt/kernel")  # of the user's, in place of the system's
 MACHINE = "aarch64"
+PAGE = int(os.environ.get("GDBHEAP_GUEST_PAGE", "4096"))
 FAMILIES = (*fault_gallery.FAMILIES, MACHINE)
 PATIENCE = 3600.0  # seconds, of which a quiet machine takes two hundred
 # The processor with all that it may have: memory tags, branch targets, signed addresses (by a cheap algorithm), SVE.
@@ -111,15 +113,14 @@ def read(questions: Mapping[str, Sequence[str]], live: Mapping[str, Sequence[str
 
 
 def _guest() -> Guest:
-    given = os.environ.get("GDBHEAP_GUEST_KERNEL")
-    kernel = Path(given) if given else next(SYSTEM.glob("boot/vmlinuz-*"))
+    kernel = OWN_KERNEL if OWN_KERNEL.exists() else next(SYSTEM.glob("boot/vmlinuz-*"))
     return Guest(kernel, IMAGE, SYSTEM, *_CPU)
 
 
 def _build(name: str, target: Path, *flags: str) -> None:
     source = next(path for path in (SOURCES / f"{name}.c", SOURCES / f"{name}.cc") if path.exists())
     compiler = "aarch64-linux-gnu-" + ("gcc" if source.suffix == ".c" else "g++")
-    page = [f"-DPAGE={os.environ['PAGE']}"] if "PAGE" in os.environ and name.startswith("faults_") else []
+    page = [f"-DPAGE={PAGE}"] if name.startswith("faults_") else []
     subprocess.run([compiler, "-g", "-pthread", "-w", *flags, *page, "-o", str(target), str(source)], check=True)
 
 
