@@ -47,6 +47,8 @@ _LINE = 400
 _MOST_NODES = 1 << 16
 # What is no longer is shown in one line, though there is nothing else to show.
 _SHORT = 110
+# A node's lines, where not all are asked for: containers in it may have thousands.
+_LINES = 40
 _INDENT = "    "
 _OUTSIDE = "outside"
 _STATES = {"in_use": ("state", "in use"), _OUTSIDE: ("state", "not in the heap")}
@@ -67,7 +69,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap view",
         (
-            Table(columns_of(_Row), rows, list(_display(rows, walk))),
+            Table(columns_of(_Row), rows, list(_display(rows, walk, _LINES if arguments["count"] else None))),
             Prose(tuple(_after(walk, kind, links, limit))),
             Facts({"nodes": len(rows), "followed": ", ".join(each.name for each in links)}, shown=False),
             faults_section(view.faults),
@@ -159,11 +161,15 @@ def _row(view: HeapView, what: _What, number: int, node: Node, one_line: bool) -
     return _Row(number, node.address, *where, name, confidence, via, value)
 
 
-def _display(rows: list[_Row], walk: NodeWalk) -> Iterator[Line]:
+def _display(rows: list[_Row], walk: NodeWalk, most: int | None) -> Iterator[Line]:
+    """Yield the lines of each node, `most` of its value; None for all."""
     for row in rows:
         yield _headline(row, len(rows) > 1)
-        for line in row.value.splitlines():
+        lines = row.value.splitlines()
+        for line in lines[:most]:
             yield Line.plain(_INDENT + cut_end(printable(line), _LINE))
+        if most is not None and len(lines) > most:
+            yield Line.plain(f"{_INDENT}… {counted(len(lines) - most, 'more line')}: --count 0 shows all", "dim")
         for end in walk.ends:
             if end.of == row.number:
                 word = "" if end.word is None else f" {end.word:#x}"
@@ -210,7 +216,7 @@ COMMAND = Command(
         Argument("ADDRESS", "object", "A pointer to the block, or any address in it.", required=True),
         Argument("--as", "type", "Show it as this type (\"struct order\", 'Shape')."),
         Argument("--by", "name", "Follow only this member; none follows nothing."),
-        Argument("--count", "count", "Show at most this many nodes; 0 shows all.", default=20),
+        Argument("--count", "count", "Show at most this many nodes, and 40 lines of each; 0 shows all.", default=20),
     ),
     examples=(
         ("heap view p", "what p points to, and what follows it"),

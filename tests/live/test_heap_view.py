@@ -152,3 +152,13 @@ def test_a_plain_address_is_shown_as_what_its_block_is(gdb):
     assert lettered(said["heap view (long)ada->name"]) == (
         "A  char[40]  in use, chunk of 0x30\n    \"Ada Lovelace\", '\\000' <repeats 27 times>\n"
     )
+
+
+def test_of_what_takes_very_many_lines_the_first_are_shown(gdb):
+    line = "heap view &main_arena --as 'struct pthread' --by none"
+    said = gdb(build("types_shown", "-O0"), *REACH, line, f"{line} --count 0")
+    headline, *shown = said[line].splitlines()
+    every = said[f"{line} --count 0"].splitlines()[1:]
+    assert headline.endswith("struct pthread  not in the heap")
+    assert shown == [*every[:40], f"    … {len(every) - 40} more lines: --count 0 shows all"]
+    assert len(every) > 50
