@@ -23,7 +23,7 @@ SHOP = {
     "struct order *[]": 1,
     "char[]": 3,
 }
-# And those of types_shown_cxx.cc, but for the library's own.
+# And those of types_shown_cxx.cc; of the library's own, the one block that it sets aside when it is loaded.
 PAINT = {
     "Step": 3,
     "paint::Circle": 1,
@@ -32,6 +32,7 @@ PAINT = {
     "std::_List_node<std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> > >": 2,
     "int[]": 1,
     "char[]": 2,
+    "exception pool of libstdc++": 1,
 }
 
 

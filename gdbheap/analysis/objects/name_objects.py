@@ -10,6 +10,7 @@ from gdbheap.analysis.objects.block_words import BlockWords, read_block_words
 from gdbheap.analysis.objects.closures import Closures
 from gdbheap.analysis.objects.coroutines import Coroutines
 from gdbheap.analysis.objects.cxx_classes import CxxClasses
+from gdbheap.analysis.objects.exception_pool import ExceptionPool
 from gdbheap.analysis.objects.exceptions import Exceptions
 from gdbheap.analysis.objects.file_streams import FileStreams
 from gdbheap.analysis.objects.gobjects import GObjects
@@ -44,6 +45,7 @@ def name_objects(blocks: Blocks, chosen: NDArray[np.intp], lookup: Lookup) -> La
         (labels, GObjects(lookup).name),
         (labels, Coroutines(lookup).name),
         (labels, Exceptions(lookup).name),
+        (labels, ExceptionPool(lookup).name),
         (owned, Closures(lookup).name),
         (owned, SharedPointers(classes).name),
         (contents, name_prefixed_text),
