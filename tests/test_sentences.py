@@ -140,6 +140,7 @@ NAMES = {
     "UTF-16 text",
     "UTF-32 text",
     "a FILE's buffer",
+    "exception pool of libstdc++",
     "not a pointer",
     "the program itself ({})",
     "code without a name",
