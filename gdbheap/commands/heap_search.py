@@ -98,7 +98,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap search",
         (
-            Table(columns_of(_Row), rows, rows[:limit] if cut else None),
+            Table(columns_of(_Row, value=not wanted.octets), rows, rows[:limit] if cut else None),
             Prose((left_out(len(rows) - limit, ""),) if cut else ()),
             Facts({"found": len(rows)}),
         ),

@@ -126,9 +126,8 @@ def growth_lines(grown: Sequence[HolderGrowth]) -> Iterator[Line]:
     for each in grown[:_MOST_HOLDERS]:
         what = f": {each.count:,} {each.what}" if each.what else ""
         once = " (in one interval only)" if each.steady == 0 else ""
-        yield Line.plain(
-            f"{each.holder or _NOTHING}: +{human_size(each.bytes)}, {each.blocks:+,} blocks{what}{once}", "heading"
-        )
+        blocks = f"{'-' if each.blocks < 0 else '+'}{counted(abs(each.blocks), 'block')}"
+        yield Line.plain(f"{each.holder or _NOTHING}: +{human_size(each.bytes)}, {blocks}{what}{once}", "heading")
     if len(grown) > _MOST_HOLDERS:
         less = " less" if grown[0].steady is None else ""
         yield Line.plain(f"… {counted(len(grown) - _MOST_HOLDERS, 'more holder')} grew{less}", "dim")
