@@ -89,7 +89,7 @@ ARROWS = {
     "analysis.mappings": POINTERS | {"analysis.facts", "model"},
     "analysis.addresses": GROUND | MAPPINGS,
     "analysis.leaks": POINTERS | {"analysis.types", "kernel", "types"},
-    "analysis.types": POINTERS | {"types"},
+    "analysis.types": POINTERS | {"kernel", "types"},
     "analysis.retained": POINTERS | {"analysis.types", "types"},
     "analysis.chunk_use": GROUND,
     "analysis.memory_use": MAPPINGS,

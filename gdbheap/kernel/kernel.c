@@ -296,6 +296,32 @@ void gdbheap_narrow(const i64 *begin, const i32 *targets, i32 *owner, u64 count,
   told[0] = length, told[1] = done;
 }
 
+/* Returns 1 + n where the 16 bytes begin with n letters of text, ASCII or UTF-8, and a zero; 1 where with none; 255 where
+ * they are all letters. */
+static u8 letters_of(const u8 *head) {
+  u32 missing = 0; /* bytes of a letter beyond ASCII */
+  for (u32 place = 0; place < 16; place++) {
+    u8 octet = head[place];
+    if (octet == 0)
+      return missing ? 1 : (u8)(place + 1);
+    if ((octet < 0x20 && (octet < 9 || octet > 13)) || octet == 0x7f)
+      return 1;
+    if (missing ? (octet & 0xc0) != 0x80 : octet >= 0x80 && (octet < 0xc2 || octet > 0xf4))
+      return 1;
+    missing = missing ? missing - 1 : octet < 0x80 ? 0 : octet < 0xe0 ? 1 : octet < 0xf0 ? 2 : 3;
+  }
+  return 255;
+}
+
+/* Note in `letters` what the heads of `many` blocks tell, of which nothing is known there (0). */
+void gdbheap_letters(const u8 (*heads)[16], u64 count, const i32 *blocks, u64 many, u8 *letters) {
+  for (u64 at = 0; at < many; at++) {
+    u64 block = (u64)blocks[at];
+    if (block < count && !letters[block])
+      letters[block] = letters_of(heads[block]);
+  }
+}
+
 /* Fill `buffer` with `size` bytes from `address` on, which lie in the pages from `touched` on (a byte for each, the
  * first of them holding `address`): those that the process has touched are read from `file`, others are zeros. Returns
  * how many bytes are filled: fewer where a read failed. */

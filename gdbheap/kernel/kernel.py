@@ -65,6 +65,7 @@ class CompiledLoops:
         self._follow = loop("follow", address, word, number, address, gives=word)
         self._walk = loop("walk", address, address, word, address, word, address, address, gives=word)
         self._narrow = loop("narrow", address, address, address, word, address, word, word, address)
+        self._letters = loop("letters", address, word, address, word, address)
         self._read_pages = loop("read_pages", handle, word, address, word, ctypes.c_char_p, word, gives=word)
 
     def chain(
@@ -169,6 +170,11 @@ class CompiledLoops:
         into = self._ctypes.c_char.from_buffer(buffer)
         done: int = self._read_pages(file, address, self._ctypes.addressof(into), len(buffer), touched, page_size)
         return done
+
+    def letters(self, heads: NDArray[np.uint8], blocks: NDArray[np.int32], letters: NDArray[np.uint8]) -> None:
+        """Note in `letters`, which has a number for each block, what the blocks' heads tell (texts.py)."""
+        assert len(heads) == len(letters) and heads.shape[1] == 16
+        self._letters(pointer(heads), len(heads), pointer(blocks), len(blocks), pointer(letters))
 
     def take(
         self, addresses: NDArray[np.uint64], base: int, words: NDArray[np.uint64], rows: NDArray[np.uint64]

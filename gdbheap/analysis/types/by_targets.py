@@ -131,7 +131,7 @@ class ByTargets:
         room = int(state.room[blocks[0]])
         numbers, codes = self._of_room(room)
         sample = blocks[:: max(len(blocks) // _MOST_BLOCKS, 1)][:_MOST_BLOCKS].astype(np.int32)
-        edges = np.concatenate([np.arange(*state.begin[[b, b + 1]])[:_MOST_EDGES] for b in sample.tolist()])
+        edges = state.edges_of(sample, _MOST_EDGES)
         edges = edges[state.graph.place[edges] < room]  # not those in a header of the program's own
         if not len(edges):
             return joined([])
@@ -141,6 +141,8 @@ class ByTargets:
         if not len(rows):
             return self._pointers(blocks, sample, edges)
         numbers, codes = numbers[rows], codes[rows]
+        if max(bonus.values(), default=0.0) < _SAME_TARGETS and not _tells_any(codes[:, place]):
+            return self._pointers(blocks, sample, edges)
         here = codes_as_used(state, numbers, codes[:, place], place, edges)
         said, agreeing, telling, explained, roomy = self._score(here, edges, len(sample))
         said, telling, explained = with_counted_data(state, numbers, here, edges, (said, telling, explained))
@@ -251,12 +253,9 @@ class ByTargets:
             is_struct & self._led_to(codes, target, offset)
         )
         fitting = is_struct & (known < 0) & (offset == 0) & fits(room[None, :], size, state.layouts.overhead)
-        order = np.argsort(target, kind="stable")
-        text = np.zeros(len(target), np.bool_)
-        unknown = (offset[order] == 0) & (known[order] < 0)
-        text[order] = is_text(state, target[order]) & unknown
-        plainly_text = np.zeros(len(target), np.bool_)
-        plainly_text[order] = is_text(state, target[order], 0, _LETTERS) & unknown
+        unknown = (offset == 0) & (known < 0)
+        plainly_text = is_text(state, target, 0, _LETTERS) & unknown
+        text = is_text(state, target) & unknown
         text &= plainly_text | ~state.pointing[target]
         roomy = is_struct & (known < 0)[None, :] & ~fitting & (room[None, :] >= size)
         grown, with_text = self._grown(codes, target, room)
@@ -291,7 +290,6 @@ class ByTargets:
         and where these are text."""
         state = self._state
         grown, with_text = np.zeros(codes.shape, np.bool_), np.zeros(codes.shape, np.bool_)
-        order = np.argsort(target, kind="stable")
         for number in distinct(codes[codes >= 0]).tolist():
             layout = state.layouts.of(number)
             if layout.flexible < 0 or not layout.stride:
@@ -302,9 +300,8 @@ class ByTargets:
             if layout.stride > ALIGNMENT:
                 grown |= (codes == number) & fits_here[None, :]
             if state.book.info(layout.element).kind is TypeKind.CHARACTER:
-                text = np.zeros(len(target), np.bool_)
-                text[order] = is_text(state, target[order], layout.flexible)
-                with_text |= (codes == number) & (text & fits_here)[None, :]
+                text = is_text(state, target, layout.flexible) & fits_here
+                with_text |= (codes == number) & text[None, :]
         return grown, with_text
 
     def _of_room(self, room: int) -> tuple[Numbers, NDArray[np.int32]]:
@@ -367,6 +364,11 @@ def _may_be_pointers(codes: NDArray[np.int32]) -> Mask:
     """Return which words of types a pointer may lie in."""
     found: Mask = (codes >= 0) | (codes == VOID) | (codes == MIXED) | (codes == INTEGER)
     return found
+
+
+def _tells_any(codes: NDArray[np.int32]) -> bool:
+    """Whether a type has a pointer to something in one of these words, or a union that may be one."""
+    return bool(((codes >= 0) | (codes == MIXED)).any())
 
 
 def _types_by_room(state: TypingState) -> dict[int, list[int]]:

@@ -70,11 +70,7 @@ def _counted(state: TypingState, number: int, edges: Numbers, size: Numbers) -> 
 
 
 def _is_text(state: TypingState, target: NDArray[np.int32]) -> Mask:
-    order = np.argsort(target, kind="stable")
-    found = np.zeros(len(target), np.bool_)
-    found[order] = is_text(state, target[order])
     # (Few letters may be a small number.)
-    plainly = found.copy()
-    plainly[order] = is_text(state, target[order], 0, _LETTERS)
-    found &= plainly | ~state.pointing[target]
+    found: Mask = is_text(state, target)
+    found &= is_text(state, target, 0, _LETTERS) | ~state.pointing[target]
     return found

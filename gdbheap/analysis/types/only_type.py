@@ -77,9 +77,7 @@ def only_text(
         return []
     fine, agrees = _going_with(state, alike.edges, codes)
     target = state.graph.target[alike.edges]
-    order = np.argsort(target, kind="stable")
-    text = np.zeros(len(target), np.bool_)
-    text[order] = is_text(state, target[order], 0, _LETTERS)
+    text = is_text(state, target, 0, _LETTERS)
     text &= (state.graph.offset[alike.edges] == 0) & (state.type[target] < 0)
     local = state.layouts.local(np.maximum(codes, -1))  # lays out what is not yet
     told = agrees | ((state.layouts.kind[local] == TypeKind.CHARACTER) & text[None, :])
@@ -96,9 +94,7 @@ def _to_likes(state: TypingState, edges: Numbers, number: int, codes: NDArray[np
     target, source = state.graph.target[edges], state.graph.source[edges]
     first = (state.graph.offset[edges] == 0) & (state.type[target] < 0)
     same = (codes == number) & (state.room[target] == state.room[source])
-    order = np.argsort(target, kind="stable")
-    text = np.zeros(len(target), np.bool_)
-    text[order] = is_text(state, target[order], 0, _LETTERS)
+    text = is_text(state, target, 0, _LETTERS)
     local = state.layouts.local(np.maximum(codes, -1))  # lays out what is not yet
     is_letters = state.layouts.kind[local] == TypeKind.CHARACTER
     found: NDArray[np.bool_] = first & (same | (text & is_letters))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.kernel.kernel import kernel, suits
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import distinct_of_sorted
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.first_words import HEAD
 from gdbheap.process.columns.gather import gather_words
 
@@ -21,37 +22,70 @@ _BYTES = 32
 _SLICE = 1 << 15
 # What is known of a block already: nothing, that it holds no text, or text of so many letters (up to this).
 _UNKNOWN, _NONE, MOST_LETTERS = 0, 1, 32
+# Its first bytes do not tell: it must be read.
+_MORE = 0xFF
 
 
 def is_text(
     state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int = 0, least: int = 1
 ) -> Mask:
-    """Return which of the blocks, which ascend, hold text from the offset on, of so many letters at `least`:
-    printable, in ASCII or UTF-8, to a zero or as far as was looked."""
+    """Return which of the blocks hold text from the offset on, of so many letters at `least`: printable, in ASCII or
+    UTF-8, to a zero or as far as was looked."""
     if not len(blocks):
         return np.zeros(0, np.bool_)
-    if not np.any(offset):
-        new = distinct_of_sorted(blocks[state.letters[blocks] == _UNKNOWN])
-        state.letters[new] = _NONE
-        likely = new[_may_begin_with_text(state, new)]
-        state.letters[likely] = letters(state, likely, 0) + _NONE
-        return state.letters[blocks] >= least + _NONE
-    return letters(state, blocks, offset) >= least
+    further = np.broadcast_to(np.asarray(offset) > 0, (len(blocks),))
+    if further.any():
+        found = np.zeros(len(blocks), np.bool_)
+        found[~further] = is_text(state, blocks[~further], 0, least)
+        offsets = np.broadcast_to(np.asarray(offset), (len(blocks),))
+        found[further] = letters(state, blocks[further], offsets[further]) >= least
+        return found
+    known = state.letters[blocks]
+    if known.min() == _UNKNOWN:
+        _look(state, blocks[known == _UNKNOWN])
+        known = state.letters[blocks]
+    return known >= least + _NONE
 
 
-def _may_begin_with_text(state: TypingState, blocks: NDArray[np.int32]) -> Mask:
-    """Return for which of the blocks the first bytes, which are known, do not rule out that they are text."""
+def _look(state: TypingState, blocks: NDArray[np.int32]) -> None:
+    """Note how many letters of text each of the blocks begins with. Their first bytes, which are known, tell that of
+    nearly all; the others are read."""
     if state.layouts.header:
-        return np.ones(len(blocks), np.bool_)
-    octets = np.ascontiguousarray(state.graph.head[blocks]).view(np.uint8).reshape(len(blocks), HEAD)
-    likely, rows, strange = np.zeros(len(blocks), np.bool_), np.arange(len(blocks)), _strange()
+        new = distinct(blocks)
+        state.letters[new] = letters(state, new, 0) + _NONE
+        return
+    heads = np.ascontiguousarray(state.graph.head).view(np.uint8).reshape(len(state), HEAD)
+    look_at_heads(heads, blocks, state.letters)
+    here = state.letters[blocks]
+    # (A pointer may look like letters.)
+    short = blocks[(here > _NONE) & (here <= state.layouts.pointer_size + _NONE)]
+    state.letters[short[_points_at_once(state, short, np.zeros(len(short), np.int64))]] = _NONE
+    short = blocks[(here > _NONE) & (here < _MORE) & (here - np.uint8(_NONE) > state.room[blocks])]
+    state.letters[short] = _NONE
+    more = distinct(blocks[here == _MORE])
+    state.letters[more] = letters(state, more, 0) + _NONE
+
+
+def look_at_heads(heads: Octets, blocks: NDArray[np.int32], letters: Octets) -> None:
+    """Put into `letters`, for each of the blocks of which nothing is known there, what its head tells: that it begins
+    with no text, or with so many letters, or that one must look further."""
+    fast = kernel()
+    if fast is not None and suits(heads, blocks, letters) and blocks.dtype == np.int32:
+        fast.letters(heads, blocks, letters)
+        return
+    blocks = blocks[letters[blocks] == _UNKNOWN]
+    octets, rows, strange = heads[blocks], np.arange(len(blocks)), _strange()
+    end, told = np.full(len(blocks), HEAD), np.full(len(blocks), _NONE, np.uint8)
     for column in range(HEAD):
         octet = octets[rows, column]
-        ended = octet == 0
-        likely[rows[ended]] = column > 0
-        rows = rows[~(ended | strange[octet])]
-    likely[rows] = True
-    return likely
+        ended = rows[octet == 0]
+        end[ended], told[ended] = column, column + _NONE
+        rows = rows[(octet > 0) & ~strange[octet]]
+    told[rows] = _MORE
+    high = np.flatnonzero((told > _NONE) & (octets >= 0x80).any(axis=1))
+    broken = _is_broken_utf8(octets[high], np.zeros((len(high), HEAD), np.bool_), end[high])
+    told[high[broken]] = _NONE
+    letters[blocks] = told
 
 
 def letters(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int) -> Octets:

@@ -192,10 +192,11 @@ class TypingState:
             column[blocks] = 0
         self.parent[blocks] = -1
 
-    def edges_of(self, blocks: Blocks) -> NDArray[np.int64]:
-        """Return the numbers of the edges of these blocks, block by block."""
-        begin = self.begin[blocks]
-        count = self.begin[np.asarray(blocks, np.int64) + 1] - begin
+    def edges_of(self, blocks: Blocks, most: int | None = None) -> NDArray[np.int64]:
+        """Return the numbers of the edges of these blocks, the first `most` of each (None: all), block by block."""
+        begin, count = self.begin[blocks], self.degree[blocks]
+        if most is not None:
+            count = np.minimum(count, most)
         before = np.cumsum(count) - count
         edges: NDArray[np.int64] = np.repeat(begin - before, count) + np.arange(int(count.sum()), dtype=np.int64)
         return edges

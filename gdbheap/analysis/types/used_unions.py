@@ -48,7 +48,5 @@ def _goes_to(state: TypingState, kind: int, target: NDArray[np.int32], by_size: 
     if info.kind is not TypeKind.CHARACTER:
         same: Mask = state.type[target] == kind
         return same
-    order = np.argsort(target, kind="stable")
-    text = np.zeros(len(target), np.bool_)
-    text[order] = is_text(state, target[order]) & (state.type[target[order]] < 0)
+    text: Mask = is_text(state, target) & (state.type[target] < 0)
     return text
