@@ -217,6 +217,29 @@ void gdbheap_edges(const struct starts *in, const u64 *end, u64 address, const u
   out->found = found;
 }
 
+/* Number the values in the order in which they come first: each row's number goes into `codes`, where each number comes
+ * first into `first`, which has room for `most`. `table` has `mask` + 1 places of -1. Returns how many differ; more than
+ * `most` where there are more, or where some are such that they meet too often in the table. */
+u64 gdbheap_codes(const u64 *values, u64 count, i32 *table, u64 mask, i64 *codes, i64 *first, u64 most) {
+  u64 found = 0;
+  for (u64 at = 0; at < count; at++) {
+    u64 value = values[at], place = (value ^ value >> 29) * 0x9e3779b97f4a7c15ull >> 32 & mask, tries = 0;
+    while (table[place] >= 0 && values[first[table[place]]] != value) {
+      if (++tries > FEW)
+        return most + 1;
+      place = (place + 1) & mask;
+    }
+    if (table[place] < 0) {
+      if (found == most)
+        return most + 1;
+      first[found] = (i64)at;
+      table[place] = (i32)found++;
+    }
+    codes[at] = table[place];
+  }
+  return found;
+}
+
 /* Put the words from each of `count` addresses on, so many `columns`, into the rows of `out`, as far as they are among the
  * `length` words that were read from `base` on; what is not is left as it was. */
 void gdbheap_take(const u64 *addresses, u64 count, u64 base, const u64 *words, u64 length, u64 columns, u64 *out) {

@@ -61,6 +61,7 @@ class CompiledLoops:
         self._fill = loop("fill", address, address, address)
         self._before = loop("before", address, address, word, address)
         self._edges = loop("edges", address, address, word, address, address, word, address)
+        self._codes = loop("codes", address, word, address, word, address, address, word, gives=word)
         self._take = loop("take", address, word, word, address, word, word, address)
         self._follow = loop("follow", address, word, number, address, gives=word)
         self._walk = loop("walk", address, address, word, address, word, address, address, gives=word)
@@ -175,6 +176,15 @@ class CompiledLoops:
         """Note in `letters`, which has a number for each block, what the blocks' heads tell (texts.py)."""
         assert len(heads) == len(letters) and heads.shape[1] == 16
         self._letters(pointer(heads), len(heads), pointer(blocks), len(blocks), pointer(letters))
+
+    def codes(self, values: NDArray[np.uint64], most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+        """Return a number for each value, the same for the same, from 0 on in the order in which they come, and where
+        each number comes first; None where more than `most` differ (or so it looks)."""
+        table = np.full(1 << (4 * most).bit_length(), -1, np.int32)
+        numbers, first = np.empty(len(values), np.int64), np.empty(most, np.int64)
+        columns = pointer(table), len(table) - 1, pointer(numbers), pointer(first)
+        found = self._codes(pointer(values), len(values), *columns, most)
+        return (numbers, first[:found].copy()) if found <= most else None
 
     def take(
         self, addresses: NDArray[np.uint64], base: int, words: NDArray[np.uint64], rows: NDArray[np.uint64]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import coded
 from gdbheap.types.catalogue import NONE, TypeKind
 from gdbheap.types.confidence import Confidence
 from gdbheap.types.member_paths import plain_member, pointer_path
@@ -110,7 +111,7 @@ class BlockNames:
 
         levels = len(Confidence)
         codes = kind_codes(self.types)[blocks] * levels + self.types.confidence[blocks]
-        _, first, which = np.unique(codes, return_index=True, return_inverse=True)
+        _, first, which = coded(codes)
         names: list[str] = []
         places = []
         for at in blocks[first].tolist():

@@ -19,6 +19,7 @@ from gdbheap.glibc.walk.free_lists import _follow
 from gdbheap.kernel import kernel as kernel_module
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.columns.distinct import coded, rows_of_each
 from gdbheap.process.columns.gather import gather_known
 from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.columns.starts import Starts
@@ -308,3 +309,37 @@ def test_lists_that_meet_and_go_round_give_each_node_once(monkeypatch, seed):
         return list(zip(path.tolist(), before.tolist())), mask.tolist()
 
     assert both(monkeypatch, work) == [(expected, left)] * 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("kind", [np.uint64, np.int64, np.int32, np.uint32])
+def test_values_are_coded_as_numpy_does(monkeypatch, seed, kind):
+    random_one = random.Random(seed)
+    most, least = np.iinfo(kind).max, np.iinfo(kind).min
+    different = [random_one.randint(int(least), int(most)) for _ in range(random_one.choice((1, 60, 3000, 40_000)))]
+    values = np.array(random_one.choices([*different, int(least), int(most), 0], k=50_000), kind)
+    one, other = both(monkeypatch, lambda: [each.tolist() for each in coded(values)])
+    truth = np.unique(values, return_index=True, return_inverse=True)
+    assert one == other == [each.reshape(-1).tolist() for each in truth]
+    which = np.array(one[2])
+    order, ends = rows_of_each(which, len(one[0]))
+    assert order.tolist() == sorted(range(len(which)), key=one[2].__getitem__)
+    assert ends.tolist() == [sum(which <= code) for code in range(len(ends))] if len(ends) < 100 else ends[-1] == 50_000
+
+
+def test_values_that_meet_in_the_table_are_coded_all_the_same(monkeypatch):
+    # (The lowest bits of a product by an odd number are those of its factor's: all of these have one place.)
+    inverse = pow(0x9E3779B97F4A7C15, -1, 1 << 64)
+    mixed = [(row * inverse) % (1 << 64) for row in range(5000)]
+    values = np.array([_unmixed(each) for each in mixed] * 8, np.uint64)
+    one, other = both(monkeypatch, lambda: [each.tolist() for each in coded(values)])
+    assert one == other and len(one[0]) == 5000
+    assert compiled().codes(values, 1 << 13) is None
+
+
+def _unmixed(value: int) -> int:
+    """Return what gives `value` when it is XORed with itself shifted by 29 bits."""
+    found = value
+    for _ in range(3):
+        found = value ^ found >> 29
+    return found

@@ -8,6 +8,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import coded, rows_of_each
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt
@@ -61,9 +62,9 @@ def values_of(words: NDArray[np.uint64], rows: NDArray[np.intp]) -> Iterator[tup
     """Yield each different word of a column among these rows, the most frequent first, and the rows that have it."""
     if not len(rows):
         return
-    values, which, counts = np.unique(words[rows], return_inverse=True, return_counts=True)
-    order = np.argsort(which, kind="stable")
-    ends = np.cumsum(counts)
+    values, _, which = coded(words[rows])
+    order, ends = rows_of_each(which, len(values))
+    counts = np.diff(ends, prepend=0)
     for index in np.argsort(-counts, kind="stable")[:_MOST_VALUES].tolist():
         end = int(ends[index])
         yield int(values[index]), rows[order[end - int(counts[index]) : end]]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence, How
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import coded
 from gdbheap.types.catalogue import NONE
 from gdbheap.types.type_names import type_name
 
@@ -61,7 +62,7 @@ def groups_by_type(
     """Return the groups, those with the most bytes first; `reachable` and `lost` tell of each block."""
     if not len(types):
         return []
-    _, first, which = np.unique(kind_codes(types), return_index=True, return_inverse=True)
+    _, first, which = coded(kind_codes(types))
     length = len(first)
 
     def tally(values: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -142,7 +143,7 @@ def named_like(groups: list[TypeGroup], wanted: str) -> Iterator[NamedKind]:
 
 def blocks_of_kinds(types: BlockTypes, kinds: set[NamedKind]) -> NDArray[np.intp]:
     """Return the blocks that are called one of these, in order of address."""
-    _, first, which = np.unique(kind_codes(types), return_index=True, return_inverse=True)
+    _, first, which = coded(kind_codes(types))
     wanted = np.array([kind_of(types, at) in kinds for at in first.tolist()], np.bool_)
     return np.flatnonzero(wanted[which])
 

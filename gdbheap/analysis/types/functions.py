@@ -15,7 +15,7 @@ from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.static_words import words_into
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np, regex
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import coded, distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import NONE
 
@@ -39,8 +39,8 @@ def function_claims(state: TypingState) -> Iterator[Claims]:
     size = state.layouts.pointer_size
     finder = _Held(state)
     for place, word in (_in_blocks(state), _in_roots(state)):
-        values, which, counts = np.unique(word, return_inverse=True, return_counts=True)
-        for index in np.argsort(-counts, kind="stable")[:_MOST].tolist():
+        values, _, which = coded(word)
+        for index in np.argsort(-np.bincount(which), kind="stable")[:_MOST].tolist():
             found = finder.held_by(int(values[index]))
             if found is not None:
                 name, types, offset = found

@@ -13,7 +13,7 @@ from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.union_words import UnionWords
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import are_among, codes_of
+from gdbheap.process.columns.distinct import are_among, coded, codes_of
 from gdbheap.types.catalogue import NONE, TypeKind
 from gdbheap.types.type_names import element_size
 
@@ -117,7 +117,7 @@ def _fill_roles(
         key = np.where(is_variable, -1 - each.place.astype(np.int64), each.slot)
         if (each.code == MIXED).any():
             key = codes_of(key, np.where(each.code == MIXED, state.type[each.target], NONE))
-        values, first, which = np.unique(key, return_index=True, return_inverse=True)
+        values, first, which = coded(key)
         numbers = np.full(len(values), -1, np.int32)
         for index, at in enumerate(first.tolist()[: _MOST_ROLES - len(roles)]):
             role = _role(state, each, at, covering)
@@ -130,7 +130,7 @@ def _fill_roles(
                 if known[alike] == len(roles):
                     roles.append(role)
             numbers[index] = known[alike]
-        state.role[each.target[::-1]] = numbers[which.reshape(-1)][::-1]
+        state.role[each.target[::-1]] = numbers[which][::-1]
     return tuple(roles)
 
 

@@ -17,16 +17,11 @@ def words_into(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
     """Return (block, offset in it, word) of each aligned word of a block that points into one of the ranges, which are
     in order and apart."""
-    blocks = state.held.blocks
-    wanted = Ranges(ranges)
-    static = state.graph.static
-    place, word = (np.empty(0, np.uint64),) * 2 if static is None else (static.place, static.word)
-    chosen = wanted.hold(word)
-    place, word = place[chosen], word[chosen]
-    block = np.searchsorted(blocks.start, place, side="right").astype(np.int64) - 1
-    inside = (block >= 0) & (place < blocks.end[block])
-    block, place, word = block[inside], place[inside], word[inside]
-    return block, (place - blocks.start[block]).astype(np.int64), word
+    block, place, word = state.static_words
+    wanted = Ranges(ranges).hold(word)
+    if wanted.all():
+        return block, place, word
+    return block[wanted], place[wanted], word[wanted]
 
 
 def data_of_modules(state: TypingState) -> list[tuple[int, int]]:

@@ -126,6 +126,19 @@ class TypingState:
         return Ranges([(vma.start, vma.end) for vma in self.process.address_space if vma.is_file])
 
     @functools.cached_property
+    def static_words(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
+        """(block, offset in it, word) of each aligned word of a block that points into a file's mapping."""
+        blocks, static = self.held.blocks, self.graph.static
+        if static is None or not len(static.word):
+            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint64)
+        block, word = blocks.starts.before(static.place).astype(np.int64, copy=False), static.word
+        place = (static.place - blocks.start[block]).astype(np.int64)
+        inside = (block >= 0) & (static.place < blocks.end[block])
+        if inside.all():
+            return block, place, word
+        return block[inside], place[inside], word[inside]
+
+    @functools.cached_property
     def variable_sizes(self) -> dict[int, int]:
         """How many bytes the static variables at these addresses have that are structs."""
         statics = (root for root in self.roots if root.kind is RootKind.STATIC)

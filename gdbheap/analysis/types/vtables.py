@@ -14,6 +14,7 @@ from gdbheap.analysis.types.static_words import data_of_modules, words_into
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.virtual_bases import complete
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import coded, rows_of_each
 from gdbheap.process.columns.gather import gather_words
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def vtable_claims(state: TypingState) -> Iterator[Claims]:
         return
     block, place, word = words_into(state, data_of_modules(state))
     classes, names = CxxClasses(state.lookup), ClassNames(state.book)
-    values, which, counts = np.unique(word, return_inverse=True, return_counts=True)
-    order = np.argsort(which, kind="stable")
-    ends = np.cumsum(counts)
+    values, _, which = coded(word)
+    order, ends = rows_of_each(which, len(values))
+    counts = np.diff(ends, prepend=0)
     for index in np.argsort(-counts, kind="stable")[:_MOST].tolist():
         address = int(values[index])
         vtable = classes.vtable(address)

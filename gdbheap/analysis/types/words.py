@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.types.slots import BYTES, PADDING
+from gdbheap.analysis.types.slots import BYTES, PADDING, Layouts
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import dataclass, fields, np
 
@@ -119,21 +119,37 @@ def slots_at(
     behind the end of what is whole, NO_SLOT and BYTES where nothing is known."""
     layouts = state.layouts
     local = layouts.local(types)
-    size, base, words = layouts.size[local], layouts.base[local], layouts.words[local]
-    many = np.flatnonzero(is_array & (size > 0) & (inside >= 0))
+    many = np.flatnonzero(is_array & (inside >= 0))
     if len(many):
-        inside = inside.copy()
-        inside[many] %= size[many]
+        inside, size = inside.copy(), layouts.size[local[many]]
+        inside[many] = np.where(size > 0, inside[many] % np.maximum(size, 1), inside[many])
     index = inside >> layouts.pointer_size.bit_length() - 1
-    slot = np.where((inside >= 0) & (index < words), base + index, NO_SLOT)
-    flexible, stride = layouts.flexible[local], layouts.stride[local]
-    behind = (flexible >= 0) & (inside >= flexible)
-    if behind.any():
-        within = (inside - flexible) % np.maximum(stride, 1) // layouts.pointer_size
-        known = within < layouts.flexible_words[local]
-        slot = np.where(behind, np.where(known, layouts.flexible_base[local] + within, NO_SLOT), slot)
-    unknown = (inside < 0) | behind | (inside < size) | ~whole
-    code = np.where(unknown, BYTES, PADDING).astype(np.int32)
+    # (What lies before an object has the largest indices so.)
+    known = index.view(np.uint64) < layouts.words.view(np.uint64)[local]
+    slot = layouts.base[local] + index
+    slot[~known] = NO_SLOT
+    is_flexible = layouts.flexible >= 0
+    behind = np.flatnonzero(is_flexible[local]) if is_flexible.any() else many[:0]
+    behind = behind[inside[behind] >= layouts.flexible[local[behind]]]
+    if len(behind):
+        slot[behind] = _in_flexible(layouts, local[behind], inside[behind])
     found = slot != NO_SLOT
+    if found.all():
+        return slot, layouts.table[slot]
+    code = np.full(len(slot), BYTES, np.int32)
     code[found] = layouts.table[slot[found]]
+    over = np.flatnonzero(~found & whole & (inside >= 0))
+    over = over[inside[over] >= layouts.size[local[over]]]
+    code[over] = PADDING
+    code[behind[slot[behind] == NO_SLOT]] = BYTES
     return slot, code
+
+
+def _in_flexible(layouts: Layouts, local: NDArray[np.int32], inside: Numbers) -> Numbers:
+    """Return the place in the table of what lies so far inside objects, in the flexible arrays behind them; NO_SLOT
+    where nothing is known."""
+    stride = np.maximum(layouts.stride[local], 1)
+    within = (inside - layouts.flexible[local]) % stride // layouts.pointer_size
+    known = within < layouts.flexible_words[local]
+    found: Numbers = np.where(known, layouts.flexible_base[local] + within, NO_SLOT)
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -23,6 +24,40 @@ def distinct_of_sorted(values: NDArray[Any]) -> NDArray[Any]:
     first = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=first[1:])
     return values[first]
+
+
+def coded(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp], NDArray[np.intp]]:
+    """Return the values, each once and in ascending order, where each comes first, and the place of each row's value
+    among them: as unique() does, which sorts all rows, where most of millions are alike."""
+    fast = kernel(len(values))
+    if fast is not None and values.dtype.kind in "iu" and len(values) > _FEW:
+        of_word = values.astype(np.int64 if values.dtype.kind == "i" else np.uint64, copy=False).view(np.uint64)
+        found = fast.codes(np.ascontiguousarray(of_word), min(len(values) >> _SHARED_BITS, _MOST))
+        if found is not None:
+            which, first = found
+            order = np.argsort(values[first])
+            rank = np.empty(len(order), np.intp)
+            rank[order] = np.arange(len(order))
+            return values[first][order], first[order], rank[which]
+    each, first, which = np.unique(values, return_index=True, return_inverse=True)
+    return each, first, which.reshape(-1)
+
+
+# Fewer rows are sooner sorted, and so are those of which not many are alike, or that differ in so many values that a
+# table of them is in no cache.
+_FEW = 1 << 12
+_SHARED_BITS = 2
+_MOST = 1 << 16
+
+
+def rows_of_each(which: NDArray[np.intp], count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the rows in order of their codes, which are below `count`, those of a code in their own order, and where
+    the rows of each code end among them."""
+    short = which.astype(np.uint16) if count <= _SHORT else which  # numpy sorts these by counting
+    return np.argsort(short, kind="stable"), np.cumsum(np.bincount(which, minlength=count))
+
+
+_SHORT = 1 << 16
 
 
 def first_of_each(numbers: NDArray[Any], end: int) -> NDArray[np.intp]:
@@ -86,5 +121,5 @@ def _from_zero(column: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
 
 def _dense(column: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
     """Return each value's place among the values that there are, and how many these are."""
-    values, which = np.unique(column, return_inverse=True)
-    return which.reshape(-1).astype(np.int64, copy=False), max(len(values), 1)
+    values, _, which = coded(column)
+    return which.astype(np.int64, copy=False), max(len(values), 1)
