@@ -13,6 +13,7 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.arguments import as_word
 from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import dataclass
+from gdbheap.process.process import Process
 from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import PATH, column, columns_of
 from gdbheap.sentences.facts.said import said_all
@@ -46,12 +47,13 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             raise UsageError(f"{path} already exists: --replace overwrites it")
     if arguments["detach"] and target.process.kind == "core":
         raise UsageError("a core does not run: --detach is for processes")
-    kind = target.process.kind
-    snapshot = snapshot_now(target, started, not arguments["detach"])
+    kind, detach = target.process.kind, arguments["detach"]
+    runs_on = detach and target.let_run_on(started)
+    snapshot = snapshot_now(target, started, not detach)
     heap = target.heap()
-    if arguments["detach"]:
+    if detach and not runs_on:
         target.detach()
-    let_go = time.monotonic() - started
+    let_go = target.process.seconds_held or time.monotonic() - started
     if not arguments["output"] and "/" not in name:
         make_directory()
     write_snapshot(snapshot, path)
@@ -64,7 +66,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                 columns_of(_Row),
                 [_Row(name or os.path.basename(path), len(snapshot), facts["in_use_bytes"], seconds, path)],
             ),
-            Prose((Line.plain(_time_taken(kind, arguments["detach"], seconds, let_go, started), "dim"),)),
+            Prose((Line.plain(_time_taken(target.process, detach, let_go, started), "dim"),)),
             Facts({"read_seconds": facts["read_seconds"]}, shown=False),
             faults_section(heap.faults),
         ),
@@ -73,13 +75,15 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
 
 
-def _time_taken(kind: str, detached: bool, seconds: str, let_go: float, started: float) -> str:
+def _time_taken(process: Process, detached: bool, let_go: float, started: float) -> str:
     written = f"written after {time.monotonic() - started:.2f} s"
-    if kind == "core":
-        return f"the core was read in {seconds} s; {written}"
+    if process.kind == "core":
+        return f"the core was read in {let_go:.2f} s; {written}"
     if detached:
         return f"this command held the process for {let_go:.2f} s, and has detached from it; {written}"
-    return f"the process could run on after {seconds} s; {written} (--detach lets it run on before that)"
+    if process.seconds_held is not None:
+        return f"the process was held for {let_go:.2f} s; {written}"
+    return f"the process could run on after {let_go:.2f} s; {written} (--detach lets it run on before that)"
 
 
 COMMAND = Command(

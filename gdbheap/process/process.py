@@ -68,13 +68,14 @@ class Process:
 
     `pid` is the process's in /proc, None where it means nothing on this machine; where the main thread has ended,
     /proc serves under another thread's id alone: `pid` is that, and `leader` the process's own. `unheld` are the
-    lwps of threads that gdb was not attached to. `main` is the executable, `auxv` the auxiliary vector by type ({}
-    not known). `assumed_zeros` are the [start, end) of a core that read as zeros, for the process had never written
-    there, unless it had asked for them to be left out (madvise(MADV_DONTDUMP)): the core does not tell the two
-    apart. `stand_ins` are the (start, end, path) of a core's mappings that are read from a file of this machine, which
-    is taken for the one that was mapped, `left_out` those of files that are nowhere, of which nobody tells whether
-    they could be written. `holds_written` is False for a core from which a filter has left out all memory that the
-    process wrote.
+    lwps of threads that gdb was not attached to, `seconds_held` for how long it was held while what it has written was
+    copied (None: it stands still as long as it is looked at). `main` is the executable, `auxv` the auxiliary
+    vector by type ({} not known). `assumed_zeros` are the [start, end) of a core that read as zeros, for the
+    process had never written there, unless it had asked for them to be left out (madvise(MADV_DONTDUMP)): the core
+    does not tell the two apart. `stand_ins` are the (start, end, path) of a core's mappings that are read from a
+    file of this machine, which is taken for the one that was mapped, `left_out` those of files that are nowhere, of
+    which nobody tells whether they could be written. `holds_written` is False for a core from which a filter has
+    left out all memory that the process wrote.
     """
 
     kind: str
@@ -85,6 +86,7 @@ class Process:
     pid: int | None = None
     leader: int | None = None
     unheld: tuple[int, ...] = ()
+    seconds_held: float | None = None
     modules: tuple[Module, ...] = ()
     main: Module | None = None
     auxv: Mapping[int, int] = field(default_factory=dict)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from gdbheap.analysis.retained.nearest import LOST, Nearest, nearest_holders
 from gdbheap.analysis.snapshots.snapshot import Snapshot, heap_facts, text_heads
 from gdbheap.lazy import np
@@ -29,9 +27,8 @@ def held_snapshot(target: Target, started: float) -> Snapshot:
     nodes, holder = np.unique(nearest.node, return_inverse=True)
     largest = set(nodes[np.argsort(-nearest.weight(nodes), kind="stable")][:_MOST_NAMED].tolist())
     holders = [named_holder(target, nearest, node) if node in largest else _OTHERS for node in nodes.tolist()]
-    stood_still = time.monotonic() - started
     return Snapshot(
-        heap_facts(target.process, target.heap(), held.blocks, stood_still),
+        heap_facts(target.process, target.heap(), held.blocks, started),
         tuple(unique),
         held.blocks.start,
         held.blocks.size,

@@ -4,6 +4,7 @@ have changed, and then dropped."""
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -166,6 +167,20 @@ class Target:
                     self._progress.finish()
         keep_freed(len(self._heap.table))
         return self._heap
+
+    def let_run_on(self, since: float) -> bool:
+        """Copy what the process has written and detach from it, so that it runs on while all else is read from the
+        copy; whether that could be done: the process is on this machine, and there is room. It counts as held since
+        that time.monotonic()."""
+        from gdbheap.process.live.copied_memory import copied_process  # for the few who detach
+
+        self.layout()  # takes files, which a process that has ended by then would not lead to
+        copied = copied_process(self.process)
+        if copied is None:
+            return False
+        self.detach()
+        self._process = replace(copied, seconds_held=time.monotonic() - since)
+        return True
 
     def done(self) -> None:
         """Note that a command has answered."""

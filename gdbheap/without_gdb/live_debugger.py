@@ -21,6 +21,7 @@ from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.images.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.images.elf_headers import HEADER_SIZE, parse_elf_header
 from gdbheap.process.live.copied_memory import CopiedMemory, Unreadable
+from gdbheap.process.live.copy_room import room_for_copy
 from gdbheap.process.live.held_threads import NT_PRSTATUS, HeldThreads, held_threads
 from gdbheap.process.live.live_memory import LiveMemory
 from gdbheap.process.live.namespace import pid_in_namespace
@@ -31,8 +32,6 @@ from gdbheap.without_gdb.reader import Files, Reader
 from gdbheap.without_gdb.stops import StopKnowledge
 
 _MOST_AUXV = 1 << 16
-# What is copied; a process that has written more is held until it is read.
-_MOST_COPIED = 1 << 30
 
 
 def live_debugger(pid: int, files: Files, hold: ExitStack) -> Reader:
@@ -40,6 +39,7 @@ def live_debugger(pid: int, files: Files, hold: ExitStack) -> Reader:
     where it cannot be read."""
     task = living_task(pid)
     machine = _machine(task)
+    room = room_for_copy(task, _mappings(pid, task, HeldThreads()))
     began = time.monotonic()
     with ExitStack() as own:
         held = own.enter_context(held_threads(pid))
@@ -47,10 +47,10 @@ def live_debugger(pid: int, files: Files, hold: ExitStack) -> Reader:
         live = LiveMemory(task, Unreadable(), space)
         if held.refused and not held.held and not _is_readable(live, space):
             raise MayNotLook(pid)
-        copied = CopiedMemory(live)
+        copied = CopiedMemory(task, live)
         threads = tuple(_threads(machine, held))
         vectors = {each: list(_vectors(machine, held, each)) for each in held.held}
-        is_copied = not held.held or copied.copy(space, _MOST_COPIED)
+        is_copied = not held.held or (room is not None and copied.copy(space, room))
         if not is_copied:
             hold.push(own.pop_all())
     taken = time.monotonic() - began
@@ -71,6 +71,7 @@ def live_debugger(pid: int, files: Files, hold: ExitStack) -> Reader:
         pid=task,
         leader=None if task == pid else pid,
         unheld=held.running,
+        seconds_held=taken if memory is copied else None,
         modules=modules,
         main=main_module(modules, space, auxv.get(AT_ENTRY)),
         auxv=auxv,
@@ -110,7 +111,10 @@ def _remarks(pid: int, held: HeldThreads, taken: float, is_copied: bool) -> Iter
     elif is_copied:
         yield f"process {pid} was held for {taken * 1000:,.0f} ms, without a signal, and runs on"
     else:
-        yield f"process {pid} was held until all was read, without a signal: it has written too much to be copied"
+        yield (
+            f"process {pid} was held until all was read, without a signal: there is no room for a copy of what it has "
+            "written"
+        )
     if held.held and held.running:
         yield f"{counted(len(held.running), 'thread')} of it could not be held"
 

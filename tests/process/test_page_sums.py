@@ -45,7 +45,7 @@ def test_all_three_ways_give_the_same_numbers(monkeypatch):
         space = list(read_maps(child.pid))
         scanned = counted(read_pages(child.pid, space))
         summed = counted(sum_pages(read_smaps(child.pid), space))
-        monkeypatch.setattr(pages._Scan, "_try", lambda self, guard: False)
+        monkeypatch.setattr(pages.PageScan, "_try", lambda self, guard: False)
         read = counted(read_pages(child.pid, space))
     assert scanned == read
     assert {start: without_zero_pages(counts) for start, counts in read.items()} == summed
@@ -76,7 +76,7 @@ for way in range(2):
     vma = [each for each in read_maps(os.getpid()) if start in each][0]
     (found,) = read_pages(os.getpid(), [type(vma)(start, start + 64 * 4096, "rw-p")])
     answers.append({{state.label: count for state, count in found.counts().items()}})
-    pages._Scan._try = lambda self, guard: False
+    pages.PageScan._try = lambda self, guard: False
 print(json.dumps([os.getuid(), frame, *answers]))
 """
 

@@ -32,7 +32,7 @@ def kernel_scans() -> bool:
 def way(request, monkeypatch):
     """The source that must be told: PAGEMAP_SCAN where the kernel has it, and pagemap in any case."""
     if request.param == PAGEMAP:
-        monkeypatch.setattr(pages._Scan, "_try", lambda self, guard: False)
+        monkeypatch.setattr(pages.PageScan, "_try", lambda self, guard: False)
     return request.param if kernel_scans() else PAGEMAP
 
 

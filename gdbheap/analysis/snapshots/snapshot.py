@@ -61,11 +61,10 @@ def take_snapshot(
     rest = ~first_words.give(blocks.start, head)
     others = Blocks(blocks.start[rest], blocks.end[rest], blocks.size[rest], blocks.row[rest])
     head[rest] = read_heads(process.memory, others, heap.layout.pointer_size, progress)
-    stood_still = time.monotonic() - started
+    facts = heap_facts(process, heap, blocks, started)
     contents = describe(blocks, head, np.arange(len(blocks)), lookup)
     used, kind = np.unique(contents.kind, return_inverse=True)
     names = tuple(contents.names[each] for each in used.tolist())
-    facts = heap_facts(process, heap, blocks, stood_still)
     return Snapshot(facts, names, blocks.start, blocks.size, kind.astype(np.int32), head=text_heads(head))
 
 
@@ -76,8 +75,9 @@ def text_heads(head: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return result
 
 
-def heap_facts(process: Process, heap: Heap, blocks: Blocks, stood_still: float) -> dict[str, Any]:
-    """Return a snapshot's facts."""
+def heap_facts(process: Process, heap: Heap, blocks: Blocks, started: float) -> dict[str, Any]:
+    """Return a snapshot's facts, once all of the process's memory that it takes is read."""
+    stood_still = time.monotonic() - started if process.seconds_held is None else process.seconds_held
     return {
         "program": "" if process.main is None else process.main.path,
         "pid": process.own_id,

@@ -6,9 +6,10 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import field
+from functools import lru_cache
 
 from gdbheap.lazy import dataclass
 
@@ -117,10 +118,14 @@ def _threads(pid: int) -> set[int]:
 
 
 def _ptrace(request: int, thread: int, address: int, data: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    call = libc.ptrace
-    call.restype = ctypes.c_long
-    call.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-    if call(request, thread, address, data) == -1:
+    if _call()(request, thread, address, data) == -1:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+@lru_cache(1)
+def _call() -> Callable[[int, int, int, int], int]:
+    call = ctypes.CDLL(None, use_errno=True).ptrace
+    call.restype = ctypes.c_long
+    call.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    return call

@@ -109,7 +109,7 @@ def read_pages(pid: int, vmas: Iterable[VMA]) -> Iterator[Pages]:
     vsyscall, which lies beyond all page tables, is left out.
     """
     with open_regular(f"/proc/{pid}/pagemap") as pagemap:
-        scan = _Scan(pagemap.fileno())
+        scan = PageScan(pagemap.fileno())
         for vma in vmas:
             if vma.end > 1 << 63:
                 continue
@@ -136,7 +136,7 @@ _FILE, _PRESENT, _SWAPPED, _ZERO_PAGE, _HUGE, _GUARD = 1 << 2, 1 << 3, 1 << 4, 1
 _REGIONS = 4096
 
 
-class _Scan:
+class PageScan:
     """The ioctl PAGEMAP_SCAN on an open pagemap. `works` is False where the kernel has none (before Linux 6.7)."""
 
     def __init__(self, pagemap: int) -> None:
@@ -156,12 +156,29 @@ class _Scan:
 
     def runs(self, vma: VMA) -> Iterator[PageRun]:
         """Yield the runs of all that was touched; raise OSError."""
-        at = vma.start
-        while at < vma.end:
-            count, walked = self._scan(at, vma.end)
-            for index in range(0, 3 * count, 3):
-                start, end, categories = self._regions[index : index + 3]
+        for regions in self._passes(vma.start, vma.end):
+            for index in range(0, len(regions), 3):
+                start, end, categories = regions[index : index + 3]
                 yield PageRun(start, end, _scanned_state(categories), bool(categories & _HUGE))
+
+    def touched(self, vma: VMA) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Return the spans of what was touched, the page of zeros left out, and of guard pages; raise OSError."""
+        touched: list[tuple[int, int]] = []
+        guards: list[tuple[int, int]] = []
+        for regions in self._passes(vma.start, vma.end):
+            for start, end, categories in zip(regions[::3], regions[1::3], regions[2::3]):
+                if not categories & (_GUARD | _ZERO_PAGE):
+                    touched.append((start, end))
+                elif categories & _GUARD:
+                    guards.append((start, end))
+        return touched, guards
+
+    def _passes(self, start: int, end: int) -> Iterator[array[int]]:
+        """Yield start, end and categories of one region after the other, as many as a request gives; raise OSError."""
+        at = start
+        while at < end:
+            count, walked = self._scan(at, end)
+            yield self._regions[: 3 * count]
             # With all regions used the kernel may say that it walked less far than the last of them reaches (seen on
             # Linux 6.18).
             walked = max(walked, self._regions[3 * count - 2] if count else 0)

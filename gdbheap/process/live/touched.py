@@ -13,6 +13,7 @@ from heapq import merge
 
 from gdbheap.process.address_space import VMA
 from gdbheap.process.file_holes import with_data
+from gdbheap.process.live.copied_memory import CopiedMemory
 from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.live_memory import is_private_anonymous
 from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file
@@ -36,6 +37,8 @@ def touched_spans(process: Process, spans: Iterable[tuple[int, int]]) -> Iterato
             yield start, end
         elif process.kind == "core" and (held := sparse(process.memory)) is not None:
             yield from held.data_spans(start, end)
+        elif isinstance(process.memory, CopiedMemory):
+            yield from process.memory.data_spans(start, end)
         elif is_out_of_reach(process, start, end):
             continue
         elif process.pid is None or vma is None or end > vma.end:
