@@ -10,7 +10,7 @@ from gdbheap.types.member_paths import plain_member
 from gdbheap.types.short_names import short_name
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.types.block_types import TypeStep
+    from gdbheap.analysis.types.block_types import How, TypeStep
     from gdbheap.sentences.block_names import BlockNames
 
 # Steps of a chain that are told; the middle of a longer one is left out.
@@ -27,21 +27,28 @@ def reason(names: BlockNames, block: int) -> str:
     if int(types.type[block]) < 0:
         return "its contents" if types.label[block] >= 0 else f"{role} points to it" if role else ""
     how = How(int(types.how[block]))
-    leads = _leading(names, block)
+    by_itself = {
+        How.VTABLE: "its vtable",
+        How.POINTS_TO: "it points where this type's members point, and has its size",
+        How.SAME_CALL: "blocks of its size and shape, which point where it does, are of this type",
+        How.CONTENTS: "its contents",
+        How.APPENDED: "it holds such an object and, right behind that, what its own pointer leads to",
+    }.get(how)
+    return by_itself or _by_what_leads(how, role, _leading(names, block))
+
+
+def _by_what_leads(how: How, role: str, leads: str) -> str:
+    from gdbheap.analysis.types.block_types import How
+
     return {
         How.VARIABLE: f"{leads} points to it",
         How.MEMBER: f"{leads} points to it",
         How.PART: f"{leads} points to a part of it",
         How.ARRAY: f"{leads} points to it, and it has room for several",
-        How.VTABLE: "its vtable",
         How.CONTAINER: f"it belongs to a container of the C++ library ({leads})",
         How.CALLBACK: f"{role or leads} points to it, and a function beside that has a variable of this type",
         How.SIBLING_ROLE: f"{role or leads} points to it, and elsewhere to such blocks",
-        How.POINTS_TO: "it points where this type's members point, and has its size",
-        How.SAME_CALL: "blocks of its size and shape, which point where it does, are of this type",
-        How.CONTENTS: "its contents",
         How.INSIDE: f"{leads} points to such an object in it",
-        How.APPENDED: "it holds such an object and, right behind that, what its own pointer leads to",
     }.get(how, how.label.replace("_", " "))
 
 

@@ -143,16 +143,25 @@ class BlockTypes:
     inner: Inner = field(default_factory=no_inner)
     unions: UnionWords = field(default_factory=no_union_words)
     interrupted: bool = False
+    # Names that were asked for, by number: many a block has the same.
+    _type_names: dict[int, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _role_names: dict[int, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.type)
+
+    def type_name(self, number: int) -> str:
+        """Return the name of a type of the catalogue's."""
+        if number not in self._type_names:
+            self._type_names[number] = type_name(self.catalogue, number)
+        return self._type_names[number]
 
     def name(self, block: int) -> str:
         """Return what the block is: "struct order", "Shape[17]", a label; "" where that is not known."""
         number = int(self.type[block])
         if number != NONE:
-            count, name = int(self.count[block]), type_name(self.catalogue, number)
-            if self.how[block] == How.INSIDE:
+            count, name = int(self.count[block]), self.type_name(number)
+            if int(self.how[block]) == How.INSIDE:
                 return f"block with {name} at +{int(self.part[block]):#x}"
             return name + (f"[{count}]" if count else "")
         label = int(self.label[block])
@@ -163,7 +172,9 @@ class BlockTypes:
         index = int(self.role[block])
         if index < 0:
             return ""
-        return self.roles[index].text(self.catalogue)
+        if index not in self._role_names:
+            self._role_names[index] = self.roles[index].text(self.catalogue)
+        return self._role_names[index]
 
     def member_at(self, block: int, offset: int) -> str:
         """Return what lies at the offset in a typed block: "Shape::id", "Shape[3]::id"; "" where that is not known."""
@@ -179,7 +190,7 @@ class BlockTypes:
             return member_name(self.catalogue, number, inside, telling)
         index, inside = divmod(inside, size)
         path = member_path(self.catalogue, number, inside, telling)
-        return f"{type_name(self.catalogue, number)}[{index}]{path}"
+        return f"{self.type_name(number)}[{index}]{path}"
 
     def telling_at(self, address: int) -> Telling:
         """Return how the member at an address is told: a union's by what its pointer leads to."""

@@ -10,7 +10,6 @@ from gdbheap.analysis.types.block_types import BlockTypes, Confidence, How
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.distinct import coded
 from gdbheap.types.catalogue import NONE
-from gdbheap.types.type_names import type_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,9 +48,9 @@ def kind_of(types: BlockTypes, block: int) -> NamedKind:
     """Return what the block is called."""
     number = int(types.type[block])
     if number != NONE:
-        others = tuple(type_name(types.catalogue, each) for each in types.alternatives.get(block, ()) if each != number)
-        name = type_name(types.catalogue, number) + ("[]" if types.count[block] else "")
-        return NamedKind(f"block with {name}" if types.how[block] == How.INSIDE else name, others=others)
+        others = tuple(types.type_name(each) for each in types.alternatives.get(block, ()) if each != number)
+        name = types.type_name(number) + ("[]" if types.count[block] else "")
+        return NamedKind(f"block with {name}" if int(types.how[block]) == How.INSIDE else name, others=others)
     label = int(types.label[block])
     return NamedKind(types.labels[label]) if label >= 0 else NamedKind(role=types.role_name(block))
 
