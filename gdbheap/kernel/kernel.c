@@ -345,6 +345,35 @@ void gdbheap_letters(const u8 (*heads)[16], u64 count, const i32 *blocks, u64 ma
   }
 }
 
+static u64 mixed(u64 value) {
+  value = (value ^ value >> 29) * 0xa0761d6478bd642f;
+  return value ^ value >> 32;
+}
+
+/* What deep_shapes.py calls the sum of its edges for each of `count` nodes. Those of a node are from its `begin` on to the
+ * next one's; there are `edges` in all, each with what its place is mixed to, and its target, which has a shape. */
+void gdbheap_mixed_sums(const i64 *begin, u64 count, const u64 *place, const i32 *target, u64 edges, const u64 *shape,
+                        u64 *sums) {
+  for (u64 node = 0; node < count; node++) {
+    u64 sum = 0, end = (u64)begin[node + 1];
+    for (u64 at = (u64)begin[node]; at < end && at < edges; at++) {
+      u64 led_to = (u64)target[at];
+      sum += mixed(place[at] ^ (led_to < count ? mixed(shape[led_to]) : 0));
+    }
+    sums[node] = sum;
+  }
+}
+
+/* Put into `begin`, which has `count` + 1 places, where the edges of each of `count` nodes begin; `source` ascends. */
+void gdbheap_begins(const i32 *source, u64 edges, u64 count, i64 *begin) {
+  u64 node = 0;
+  for (u64 at = 0; at < edges; at++)
+    while (node <= count && (i64)node <= source[at])
+      begin[node++] = (i64)at;
+  while (node <= count)
+    begin[node++] = (i64)edges;
+}
+
 /* Fill `buffer` with `size` bytes from `address` on, which lie in the pages from `touched` on (a byte for each, the
  * first of them holding `address`): those that the process has touched are read from `file`, others are zeros. Returns
  * how many bytes are filled: fewer where a read failed. */

@@ -67,6 +67,8 @@ class CompiledLoops:
         self._walk = loop("walk", address, address, word, address, word, address, address, gives=word)
         self._narrow = loop("narrow", address, address, address, word, address, word, word, address)
         self._letters = loop("letters", address, word, address, word, address)
+        self._mixed_sums = loop("mixed_sums", address, word, address, address, word, address, address)
+        self._begins = loop("begins", address, word, word, address)
         self._read_pages = loop("read_pages", handle, word, address, word, ctypes.c_char_p, word, gives=word)
 
     def chain(
@@ -185,6 +187,22 @@ class CompiledLoops:
         columns = pointer(table), len(table) - 1, pointer(numbers), pointer(first)
         found = self._codes(pointer(values), len(values), *columns, most)
         return (numbers, first[:found].copy()) if found <= most else None
+
+    def mixed_sums(
+        self, begin: NDArray[np.int64], place: NDArray[np.uint64], target: NDArray[np.int32], shape: NDArray[np.uint64]
+    ) -> NDArray[np.uint64]:
+        """Return for each node the sum of what its edges are mixed to (deep_shapes.py)."""
+        assert len(begin) == len(shape) + 1 and len(place) == len(target)
+        sums = np.empty(len(shape), np.uint64)
+        edges = pointer(place), pointer(target), len(target)
+        self._mixed_sums(pointer(begin), len(shape), *edges, pointer(shape), pointer(sums))
+        return sums
+
+    def begins(self, source: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+        """Return where the edges of each of so many nodes begin, and where the last one's end; `source` ascends."""
+        begin = np.empty(count + 1, np.int64)
+        self._begins(pointer(source), len(source), count, pointer(begin))
+        return begin
 
     def take(
         self, addresses: NDArray[np.uint64], base: int, words: NDArray[np.uint64], rows: NDArray[np.uint64]

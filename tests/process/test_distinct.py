@@ -7,7 +7,15 @@ import random
 import numpy as np
 import pytest
 
-from gdbheap.process.columns.distinct import are_among, codes_of, distinct, distinct_of_sorted, first_of_each, firsts_of
+from gdbheap.process.columns.distinct import (
+    are_among,
+    codes_of,
+    counted,
+    distinct,
+    distinct_of_sorted,
+    first_of_each,
+    firsts_of,
+)
 
 
 def test_each_value_is_there_once_in_order():
@@ -15,6 +23,14 @@ def test_each_value_is_there_once_in_order():
         values = [random.randrange(30) for _ in range(length)]
         assert distinct(np.array(values, np.uint64)).tolist() == sorted(set(values))
         assert distinct_of_sorted(np.array(sorted(values), np.int32)).tolist() == sorted(set(values))
+
+
+def test_numbers_are_counted_whether_small_or_large():
+    for length in (0, 1, 40):
+        numbers = [random.choice((3, 17, 1 << 40, random.randrange(30))) for _ in range(length)]
+        values, times = counted(np.array(numbers, np.int64))
+        assert values.tolist() == sorted(set(numbers))
+        assert times.tolist() == [numbers.count(each) for each in sorted(set(numbers))]
 
 
 def test_rows_that_are_alike_in_all_columns_have_one_number():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gdbheap.kernel.kernel import kernel, suits
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 NONE, MORE = -1, -2
 
 
+def begins(source: Indices, count: int) -> NDArray[np.int64]:
+    """Return where the edges of each of so many nodes begin, and where the last one's end; `source` ascends."""
+    fast = kernel(len(source))
+    if fast is not None and source.dtype == np.int32 and suits(source):
+        return fast.begins(source, count)
+    begin = np.zeros(count + 1, np.int64)
+    np.cumsum(np.bincount(source, minlength=count), out=begin[1:])
+    return begin
+
+
 class Adjacency:
     """Who points to whom, by source: the targets of node n are `target[begin[n]:begin[n + 1]]`; `leads[n]` says if
     there are any. `source` and `target` are the edges."""
@@ -22,11 +33,9 @@ class Adjacency:
     def __init__(self, count: int, source: Indices, target: Indices) -> None:
         """`source` ascends."""
         self.count = count
-        degree = np.bincount(source, minlength=count)
-        self.leads = degree > 0
         self.source = source
-        self.begin = np.zeros(count + 1, np.int64)
-        np.cumsum(degree, out=self.begin[1:])
+        self.begin = begins(source, count)
+        self.leads = self.begin[1:] > self.begin[:-1]
         self.target = np.ascontiguousarray(target, np.int32)
 
     @classmethod

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.shapes import FAR, MIX, static_shapes
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.kernel.kernel import kernel, suits
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import codes_of, distinct, firsts_of
+from gdbheap.process.columns.distinct import are_among, codes_of, distinct, firsts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,9 +40,17 @@ def deep_shapes(state: TypingState) -> tuple[Shapes, NDArray[np.int64]]:
     more = state.degree.astype(np.uint64)
     more[texts] = 1
     for _ in range(_STEPS):
-        found = own + _sums(state, _mixed(place ^ _mixed(found[graph.target])))
+        found = own + _of_targets(state, place, found)
     pointers += _sums(state, more[graph.target]).astype(np.int64)
     return found, pointers
+
+
+def _of_targets(state: TypingState, place: Shapes, shape: Shapes) -> Shapes:
+    """Return for each block the sum of what its edges' places and the shapes of what they lead to are mixed to."""
+    fast, target = kernel(), state.graph.target
+    if fast is not None and suits(state.begin, place, target, shape):
+        return fast.mixed_sums(state.begin, place, target, shape)
+    return _sums(state, _mixed(place ^ _mixed(shape[target])))
 
 
 def _sums(state: TypingState, values: Shapes) -> Shapes:
@@ -89,9 +98,13 @@ def groups_of(shape: Shapes, deep: Shapes, known: dict[int, int], most: int) -> 
     _, which, count = np.unique(shape, return_inverse=True, return_counts=True)
     order = np.argsort(which.reshape(-1), kind="stable")
     begin = np.concatenate(([0], np.cumsum(count)))
+    values = np.array(sorted(known), np.uint64)
+    types = np.full(len(deep), -1, np.int64)
+    alike = np.flatnonzero(are_among(deep, values))
+    types[alike] = np.array([known[each] for each in values.tolist()], np.int64)[np.searchsorted(values, deep[alike])]
     found = []
     for group in np.argsort(-count, kind="stable")[:most].tolist():
         rows = order[begin[group] : begin[group + 1]]
-        kinds = np.array([known.get(each, -1) for each in deep[rows].tolist()], np.int64)
+        kinds = types[rows]
         found += [rows[kinds == kind] for kind in distinct(kinds).tolist()]
     return found

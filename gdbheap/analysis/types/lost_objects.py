@@ -15,7 +15,7 @@ from gdbheap.analysis.types.fits import least_room
 from gdbheap.analysis.types.libstdcxx import is_closure, is_internal, is_value, node_kind, value_of
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import are_among, distinct
+from gdbheap.process.columns.distinct import are_among, counted, distinct
 from gdbheap.types.catalogue import NONE, TypeKind
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def lost_objects(state: TypingState, rounds: int) -> Claims:
 def _outermost(state: TypingState, told: Claims) -> Claims:
     """Return the claims of blocks that none of the others points to, but those that they point to themselves; all
     where each has one."""
+    if not len(told):
+        return told
     graph, mine = state.graph, np.zeros(len(state), np.bool_)
     mine[told.block] = True
     edges = np.flatnonzero(mine[graph.source] & mine[graph.target] & (graph.source != graph.target))
@@ -56,7 +58,7 @@ def _outermost(state: TypingState, told: Claims) -> Claims:
 def _told(state: TypingState) -> Iterator[Claims]:
     """Yield the claims. What goes with none is not asked again: its own words do not change."""
     unknown = np.flatnonzero((state.type < 0) & ~state.no_object)
-    rooms, count = np.unique(state.room[unknown], return_counts=True)
+    rooms, count = counted(state.room[unknown])
     kinds, sizes = state.book.kinds_and_sizes()
     structs = np.flatnonzero((kinds == TypeKind.STRUCT) & (sizes > 0))
     room_of = least_room(sizes[structs], state.layouts.overhead)

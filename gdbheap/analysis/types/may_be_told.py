@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.fits import least_room
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import are_among, distinct
+from gdbheap.process.columns.distinct import are_among, counted, distinct
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def may_be_told(state: TypingState, growing: Sequence[int], blocks: NDArray[np.intp]) -> Mask:
     """Return which of the blocks have just the room of a struct, of one of the `growing` ones (they end with a
     flexible array) with some elements, or a pointer to what has a type: they may be arrays of such."""
-    rooms, which = np.unique(state.room[blocks], return_inverse=True)
+    rooms, _ = counted(state.room[blocks])
     kinds, sizes = state.book.kinds_and_sizes()
     structs = sizes[(kinds == TypeKind.STRUCT) & (sizes > 0)]
     good = are_among(rooms, distinct(least_room(structs, state.layouts.overhead)))
@@ -30,7 +30,7 @@ def may_be_told(state: TypingState, growing: Sequence[int], blocks: NDArray[np.i
         good |= may_grow_to(state, number, rooms)
     leads_to_typed = np.zeros(len(state), np.bool_)
     leads_to_typed[state.graph.source[(state.type >= 0)[state.graph.target]]] = True
-    found: Mask = good[which.reshape(-1)] | leads_to_typed[blocks]
+    found: Mask = are_among(state.room[blocks], rooms[good]) | leads_to_typed[blocks]
     return found
 
 

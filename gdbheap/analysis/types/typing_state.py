@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from gdbheap.analysis.objects.lookup import Lookup
+from gdbheap.analysis.pointers.adjacency import begins
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.block_types import How
 from gdbheap.analysis.types.claims import Claims
@@ -103,9 +104,8 @@ class TypingState:
         # Grows with each change of a type; what was found last by them is good as long as it stands.
         self.changes = 0
         self._remembered: tuple[str, int, Inner, object] = ("", 0, self.inner, None)
-        self.degree = np.bincount(self.graph.source, minlength=count).astype(np.int64)
-        self.begin = np.zeros(count + 1, np.int64)
-        np.cumsum(self.degree, out=self.begin[1:])
+        self.begin = begins(self.graph.source, count)
+        self.degree = np.diff(self.begin)
 
     def __len__(self) -> int:
         return len(self.type)

@@ -60,6 +60,19 @@ def rows_of_each(which: NDArray[np.intp], count: int) -> tuple[NDArray[np.intp],
 _SHORT = 1 << 16
 
 
+def counted(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the values, none of them below 0 and most of them small, each once, in ascending order, and how often each
+    is there."""
+    limit = max(len(values), 1)
+    small = values < limit
+    times = np.bincount(values[small], minlength=limit)
+    few = np.flatnonzero(times)
+    others = np.sort(values[~small])
+    large = distinct_of_sorted(others)
+    more = np.diff(np.searchsorted(others, large), append=len(others))
+    return np.concatenate((few.astype(values.dtype), large)), np.concatenate((times[few], more))
+
+
 def first_of_each(numbers: NDArray[Any], end: int) -> NDArray[np.intp]:
     """Return where each of the numbers, which lie in [0, end), comes first, in ascending order of the numbers."""
     if len(numbers) < end >> _FEW_BITS:
@@ -93,7 +106,7 @@ def codes_of(*columns: NDArray[Any]) -> NDArray[np.int64]:
             within, end = _dense(column)
             codes, codes_end = _dense(codes)
         codes, codes_end = codes * end + within, codes_end * end
-    return _dense(codes)[0]
+    return _places(codes, codes_end) if codes_end < _WIDE * len(codes) else _dense(codes)[0]
 
 
 def firsts_of(codes: NDArray[np.int64]) -> NDArray[np.intp]:
@@ -105,6 +118,8 @@ def firsts_of(codes: NDArray[np.int64]) -> NDArray[np.intp]:
 
 # No product of two counts of rows has so many bits.
 _MOST_CODES = 1 << 63
+# Codes that reach so many times as far as there are rows are sooner sorted than a table of all of them is made.
+_WIDE = 16
 _WORD = 8
 
 
@@ -117,6 +132,14 @@ def _from_zero(column: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
         column = column.astype(np.int64)
     low, high = column.min(), column.max()
     return (column - low).astype(np.int64), int(high) - int(low) + 1
+
+
+def _places(codes: NDArray[np.int64], end: int) -> NDArray[np.int64]:
+    """Return each code's place among the codes that there are; all are below `end`."""
+    there = np.zeros(end, np.bool_)
+    there[codes] = True
+    place: NDArray[np.int64] = (np.cumsum(there) - 1)[codes]
+    return place
 
 
 def _dense(column: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
