@@ -374,6 +374,104 @@ void gdbheap_begins(const i32 *source, u64 edges, u64 count, i64 *begin) {
     begin[node++] = (i64)edges;
 }
 
+/* What words.py calls typed words: the graph's edges, what is known of blocks, how the types that occur are laid out
+ * (slots.py), the words for what is not in a table, and room for what is found. */
+struct typed_words {
+  const i32 *source;
+  const u32 *place;
+  const i32 *target;
+  const u32 *offset;
+  u64 edges;
+  const u64 *start;
+  const i64 *room;
+  const i32 *type;
+  const u32 *part;
+  const i32 *count;
+  const u8 *whole, *trust;
+  u64 blocks;
+  const i32 *local;
+  u64 types;
+  const i64 *size, *base, *words, *flexible, *stride, *flexible_base, *flexible_words;
+  u64 locals;
+  const i32 *table;
+  const u8 *many_of;
+  u64 places;
+  u64 word;
+  i64 padding, bytes, nothing, mixed, wanted;
+  i32 *targets;
+  u32 *offsets;
+  i32 *codes;
+  i64 *slots;
+  u8 *many;
+  i32 *parents;
+  u64 *addresses;
+  u8 *trusted;
+};
+
+/* Returns the place in the table of what lies so far inside an object of a type, -1 for none; `code` is what it is. */
+static i64 slot_at(const struct typed_words *in, u64 local, i64 inside, i64 behind, int is_array, int whole, i32 *code) {
+  i64 size = in->size[local], flexible = in->flexible[local], slot = -1;
+  if (is_array && size > 0 && inside >= 0)
+    inside %= size;
+  if (inside >= 0 && inside / (i64)in->word < in->words[local])
+    slot = in->base[local] + inside / (i64)in->word;
+  int is_behind = flexible >= 0 && inside >= flexible;
+  if (is_behind) {
+    i64 stride = in->stride[local] > 1 ? in->stride[local] : 1, within = (inside - flexible) % stride / (i64)in->word;
+    slot = within < in->flexible_words[local] ? in->flexible_base[local] + within : -1;
+  }
+  *code = (i32)(inside < 0 || is_behind || inside < size || !whole ? in->bytes : in->padding);
+  if (behind)
+    slot = -1, *code = (i32)(whole ? in->padding : in->bytes);
+  if (slot < 0 || (u64)slot >= in->places)
+    return -1;
+  *code = in->table[slot];
+  return slot;
+}
+
+static int is_wanted(const struct typed_words *in, i64 code, i64 slot) {
+  switch (in->wanted) {
+  case 1: return code >= 0 || code == in->mixed;
+  case 2: return slot >= 0 && (code == in->nothing || code == in->mixed);
+  default: return 1;
+  }
+}
+
+/* Put what the chosen of the edges are into the columns, those that are wanted (0: all; 1: what leads to something with a
+ * type; 2: what may lead to anything). Where words lie in objects inside blocks, `inner` has the type of each of
+ * these (-1: no such) and `within` how far inside. Returns how many there are; -1 if a type is not laid out yet. */
+i64 gdbheap_typed_words(const struct typed_words *in, const i64 *chosen, u64 count, const i32 *inner, const i64 *within) {
+  i64 found = 0;
+  for (u64 each = 0; each < count; each++) {
+    u64 edge = (u64)chosen[each], source = edge < in->edges ? (u64)in->source[edge] : in->blocks;
+    if (source >= in->blocks)
+      continue;
+    int is_inner = inner && inner[each] >= 0, is_array = !is_inner && in->count[source] > 0;
+    int whole = !is_inner && in->whole[source];
+    i64 type = is_inner ? inner[each] : in->type[source];
+    i64 inside = is_inner ? within[each] : (i64)in->place[edge] - (i64)in->part[source];
+    u64 local = type >= 0 && (u64)type < in->types ? (u64)in->local[type] : 0;
+    if ((type >= 0 && !local) || local >= in->locals)
+      return -1;
+    i64 size = in->size[local], room = in->room[source] - (i64)in->part[source];
+    /* (What malloc gave more than an array's elements need.) */
+    int behind = is_array && room >= size && inside >= room - room % (size > 1 ? size : 1);
+    i32 code;
+    i64 slot = slot_at(in, local, inside, behind, is_array, whole, &code);
+    if (!is_wanted(in, code, slot))
+      continue;
+    in->targets[found] = in->target[edge];
+    in->offsets[found] = in->offset[edge];
+    in->codes[found] = code;
+    in->slots[found] = slot;
+    in->many[found] = slot >= 0 && in->many_of[slot];
+    in->parents[found] = (i32)source;
+    in->addresses[found] = in->start[source] + in->place[edge];
+    in->trusted[found++] = in->trust[source];
+  }
+  return found;
+}
+
 /* Fill `buffer` with `size` bytes from `address` on, which lie in the pages from `touched` on (a byte for each, the
  * first of them holding `address`): those that the process has touched are read from `file`, others are zeros. Returns
  * how many bytes are filled: fewer where a read failed. */

@@ -8,6 +8,7 @@ from gdbheap.lazy import np
 
 if TYPE_CHECKING:
     import ctypes
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -69,6 +70,7 @@ class CompiledLoops:
         self._letters = loop("letters", address, word, address, word, address)
         self._mixed_sums = loop("mixed_sums", address, word, address, address, word, address, address)
         self._begins = loop("begins", address, word, word, address)
+        self._typed_words = loop("typed_words", address, address, word, address, address, gives=number)
         self._read_pages = loop("read_pages", handle, word, address, word, ctypes.c_char_p, word, gives=word)
 
     def chain(
@@ -198,11 +200,31 @@ class CompiledLoops:
         self._mixed_sums(pointer(begin), len(shape), *edges, pointer(shape), pointer(sums))
         return sums
 
-    def begins(self, source: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    def begins(self, source: NDArray[Any], count: int) -> NDArray[np.int64]:
         """Return where the edges of each of so many nodes begin, and where the last one's end; `source` ascends."""
+        assert source.dtype == np.int32
         begin = np.empty(count + 1, np.int64)
         self._begins(pointer(source), len(source), count, pointer(begin))
         return begin
+
+    def typed_words(
+        self,
+        known: Sequence[NDArray[Any] | int],
+        edges: NDArray[np.int64],
+        inner: tuple[NDArray[np.int32], NDArray[np.int64]] | None,
+    ) -> tuple[NDArray[Any], ...] | None:
+        """Return the columns of TypedWords for these edges; None if a type is not laid out yet. `known` is what
+        kernel.c has in struct typed_words, but for the room for what is found; `inner` the type of what each lies in
+        that is inside a block (-1: in none), and how far in that."""
+        kinds = (np.int32, np.uint32, np.int32, np.int64, np.bool_, np.int32, np.uint64, np.uint8)
+        columns = tuple(np.empty(len(edges), kind) for kind in kinds)
+        told = [each if isinstance(each, int) else pointer(each) for each in (*known, *columns)]
+        words = np.array([each % (1 << 64) for each in told], np.uint64)
+        lying = (None, None) if inner is None else tuple(pointer(each) for each in inner)
+        found = self._typed_words(pointer(words), pointer(edges), len(edges), *lying)
+        if found < 0:
+            return None
+        return columns if found == len(edges) else tuple(column[:found].copy() for column in columns)
 
     def take(
         self, addresses: NDArray[np.uint64], base: int, words: NDArray[np.uint64], rows: NDArray[np.uint64]

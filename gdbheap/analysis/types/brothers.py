@@ -10,7 +10,7 @@ from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.libstdcxx import is_closure
 from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
+from gdbheap.analysis.types.words import TypedWords, Wanted, words_of
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import distinct, first_of_each
 
@@ -83,15 +83,10 @@ def _undecided_words(state: TypingState) -> TypedWords:
 
 def _those_of(state: TypingState, edges: NDArray[np.intp]) -> TypedWords:
     """Return those of the edges, all of typed blocks, that are void * members, perhaps in a union with numbers."""
-    words = words_of(state, edges, _may_be_void)
+    words = words_of(state, edges, Wanted.VOID)
     slots = distinct(words.slot[words.code == MIXED])
     others = [each for each in slots.tolist() if not _may_be_anything(state, each)]
     return words.at(~np.isin(words.slot, np.array(others, np.int64)))
-
-
-def _may_be_void(words: TypedWords) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = ((words.code == VOID) | (words.code == MIXED)) & (words.slot != NO_SLOT)
-    return found
 
 
 def _may_be_anything(state: TypingState, slot: int) -> bool:

@@ -14,9 +14,8 @@ from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.inner_objects import enter_inner, inner_claims
 from gdbheap.analysis.types.libstdcxx import is_value
 from gdbheap.analysis.types.narrow import PlainLoop, lists_from
-from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.analysis.types.words import TypedWords, joined_words, words_of
+from gdbheap.analysis.types.words import TypedWords, Wanted, joined_words, words_of
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import are_among, codes_of, distinct, firsts_of
 from gdbheap.process.columns.gather import gather_words
@@ -87,7 +86,7 @@ class Propagation:
         if len(listed):
             return self._words(np.concatenate((front, listed)))
         front, edges = self._plain_loop.go(front)
-        return joined_words([words_of(state, edges, _may_lead), self._words(front)])
+        return joined_words([words_of(state, edges, Wanted.LEADING), self._words(front)])
 
     def look_inside(self) -> int:
         """Go on from objects inside blocks, as long as there are more of them; return how many were found."""
@@ -124,7 +123,7 @@ class Propagation:
         return words if len(words) else None
 
     def _words(self, blocks: NDArray[np.int32]) -> TypedWords:
-        return words_of(self.state, self.state.edges_of(blocks), _may_lead)
+        return words_of(self.state, self.state.edges_of(blocks), Wanted.LEADING)
 
     def _learned(self, words: TypedWords) -> tuple[Claims, TypedWords]:
         """Return what words claim that lead to parts which were seen before, and the other words."""
@@ -224,9 +223,3 @@ class Propagation:
             rooms = np.full(len(sizes), room)
             self._doubts[number, room] = bool(fits(rooms, sizes, self.state.layouts.overhead).any())
         return self._doubts[number, room]
-
-
-def _may_lead(words: TypedWords) -> NDArray[np.bool_]:
-    """Return which words are pointers to something that has a type."""
-    found: NDArray[np.bool_] = (words.code >= 0) | (words.code == MIXED)
-    return found

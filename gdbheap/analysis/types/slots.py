@@ -4,7 +4,7 @@ all layouts lie one behind the other in one table, so that one step of numpy ser
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.distinct import distinct
@@ -96,6 +96,13 @@ class Layouts:
         self._join()
         return numbers
 
+    def laid_out(self) -> tuple[NDArray[Any], ...]:
+        """Return, as the compiled loop takes them (kernel.c), the local number of each type (0: not laid out yet), and
+        what is known by local number."""
+        self._join()
+        sizes = self.size, self.base, self.words, self.flexible, self.stride, self.flexible_base, self.flexible_words
+        return self._number, *sizes
+
     def owner(self, slot: int) -> tuple[int, int]:
         """Return the type that a place in the table belongs to (a flexible array's: its element) and the word in it."""
         row = int(np.searchsorted(self.base, slot, side="right")) - 1
@@ -138,7 +145,7 @@ class Layouts:
         self._stale = False
         self.table = np.concatenate([np.empty(0, np.int32), *self._codes])
         self.many = np.concatenate([np.empty(0, np.bool_), *self._many])
-        rows = np.array(self._rows, np.int64).reshape(-1, 9).T
+        rows = np.ascontiguousarray(np.array(self._rows, np.int64).reshape(-1, 9).T)
         self.numbers, self.base, self.size, self.words = rows[:4]
         self.flexible, self.stride, self.flexible_base, self.flexible_words, self.kind = rows[4:]
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import enum
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.types.slots import BYTES, PADDING, Layouts
+from gdbheap.analysis.types.slots import BYTES, MIXED, PADDING, VOID, Layouts
 from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.kernel.kernel import kernel, suits
 from gdbheap.lazy import dataclass, fields, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from gdbheap.kernel.kernel import CompiledLoops
 
     Numbers = NDArray[np.int64]
 
@@ -47,8 +50,23 @@ class TypedWords:
         return TypedWords(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
-# Says which words are wanted.
-Choose = Callable[[TypedWords], "NDArray[np.bool_]"]
+class Wanted(enum.IntEnum):
+    """Which words are asked for, as kernel.c has them."""
+
+    ALL = 0
+    LEADING = 1
+    """Pointers to something that has a type."""
+    VOID = 2
+    """Members that may lead to anything."""
+
+    def are(self, words: TypedWords) -> NDArray[np.bool_]:
+        """Return which of the words are such."""
+        found: NDArray[np.bool_] = np.ones(len(words), np.bool_)
+        if self is Wanted.LEADING:
+            found = (words.code >= 0) | (words.code == MIXED)
+        elif self is Wanted.VOID:
+            found = ((words.code == VOID) | (words.code == MIXED)) & (words.slot != NO_SLOT)
+        return found
 
 
 def joined_words(pieces: list[TypedWords]) -> TypedWords:
@@ -68,18 +86,56 @@ def _let_go(pieces: list[NDArray[Any]]) -> NDArray[Any]:
     return joined
 
 
-def words_of(state: TypingState, edges: Numbers, wanted: Choose | None = None) -> TypedWords:
-    """Return what these edges are, all of typed blocks; of `wanted` the chosen ones alone."""
+def words_of(state: TypingState, edges: Numbers, wanted: Wanted = Wanted.ALL) -> TypedWords:
+    """Return what these edges are, all of typed blocks; of these the wanted ones alone."""
     if len(edges) > _SLICE:
         state.layouts.local(state.type[state.graph.source[edges]])  # lays out what is not yet, as for all at once
     pieces = []
     for start in range(0, max(len(edges), 1), _SLICE):
-        words = _words_of(state, edges[start : start + _SLICE])
-        pieces.append(words if wanted is None else words.at(wanted(words)))
+        pieces.append(_words_of(state, np.ascontiguousarray(edges[start : start + _SLICE], np.int64), wanted))
     return joined_words(pieces)
 
 
-def _words_of(state: TypingState, edges: Numbers) -> TypedWords:
+def _words_of(state: TypingState, edges: Numbers, wanted: Wanted) -> TypedWords:
+    fast, graph = kernel(), state.graph
+    if fast is not None:
+        inner = None
+        if len(state.inner):
+            inner = state.inner.at(state.held.blocks.start[graph.source[edges]] + graph.place[edges].astype(np.uint64))
+        columns = _fast_words(state, fast, edges, inner, wanted)
+        if columns is None:
+            types = state.type[graph.source[edges]]
+            state.layouts.local(types if inner is None else np.where(inner[0] >= 0, inner[0], types))
+            columns = _fast_words(state, fast, edges, inner, wanted)
+        if columns is not None:
+            return TypedWords(*columns)
+    words = _plain_words(state, edges)
+    return words.at(wanted.are(words))
+
+
+def _fast_words(
+    state: TypingState,
+    fast: CompiledLoops,
+    edges: Numbers,
+    inner: tuple[NDArray[np.int32], Numbers] | None,
+    wanted: Wanted,
+) -> tuple[NDArray[Any], ...] | None:
+    """Return the columns by the compiled loop; None where a type is not laid out yet, or a column is not as that takes
+    it."""
+    graph, blocks, layouts = state.graph, state.held.blocks, state.layouts
+    number, *laid_out = layouts.laid_out()
+    known: tuple[Any, ...] = (
+        *(graph.source, graph.place, graph.target, graph.offset, len(graph.source)),
+        *(blocks.start, state.room, state.type, state.part, state.count, state.whole, state.trust, len(state)),
+        *(number, len(number), *laid_out, len(laid_out[0]), layouts.table, layouts.many, len(layouts.table)),
+        *(layouts.pointer_size, PADDING, BYTES, VOID, MIXED, int(wanted)),
+    )
+    if not suits(*(each for each in known if not isinstance(each, int))):
+        return None
+    return fast.typed_words(known, edges, inner)
+
+
+def _plain_words(state: TypingState, edges: Numbers) -> TypedWords:
     graph, blocks = state.graph, state.held.blocks
     source = graph.source[edges]
     place = graph.place[edges]
