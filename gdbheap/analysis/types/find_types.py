@@ -11,6 +11,7 @@ from gdbheap.analysis.types.bases import bases
 from gdbheap.analysis.types.block_types import BlockTypes, no_types
 from gdbheap.analysis.types.brothers import brothers
 from gdbheap.analysis.types.by_targets import ByTargets
+from gdbheap.analysis.types.bytes_and_pointers import lone_trees
 from gdbheap.analysis.types.callbacks import Callbacks
 from gdbheap.analysis.types.claims import Claims, joined
 from gdbheap.analysis.types.common_headers import common_headers
@@ -116,6 +117,7 @@ def _fill(state: TypingState) -> None:
             told[words.target[telling & (words.code != VOID)]] = True
         found = propagation.believe(lost_objects(state, rounds))
         found += told_by_statics + propagation.believe(static_brothers.find())
+        found += propagation.believe(lone_trees(state))
         found += propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told))
         if not found:
             found = any(

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.types.bytes_and_pointers import bytes_and_pointers
 from gdbheap.analysis.types.claims import Claims
 from gdbheap.analysis.types.coroutine_frames import coroutine_claims
 from gdbheap.analysis.types.functions import function_claims
@@ -31,6 +32,6 @@ LAYOUT_RULES: tuple[LayoutRule, ...] = (container_targets, libcxx_targets)
 # Before all else: what blocks say themselves (vtables).
 FIRST_CLAIMS: tuple[ClaimRule, ...] = (vtable_claims, function_claims, coroutine_claims)
 # When typed pointers have told all: called again as long as it says anything new.
-LATER_CLAIMS: tuple[ClaimRule, ...] = ()
+LATER_CLAIMS: tuple[ClaimRule, ...] = (bytes_and_pointers,)
 # At the end.
 DEAD_RULES: tuple[DeadRule, ...] = (unused_room,)
