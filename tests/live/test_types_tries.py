@@ -1,4 +1,5 @@
-"""Nodes of tries, letters and then pointers in one block, held against what the program itself says of its blocks."""
+"""Nodes of tries (letters, then pointers, in one block) and a large array, held against what the program itself says of
+its blocks."""
 
 from __future__ import annotations
 
@@ -26,4 +27,5 @@ def test_nodes_are_named_by_how_letters_and_pointers_lie_and_nothing_else_is(nam
         found = score(truth, fate, answers)
         nodes = [each for each in truth.values() if each.fate == fate and each.type == "struct node"]
         assert found.unnamed.count("struct node") <= 0.05 * len(nodes), (fate, found.unnamed)
+        assert not {"struct slot[]", "char[]"} & set(found.unnamed)
         assert found.wrong == {}

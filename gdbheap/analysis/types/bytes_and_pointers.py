@@ -96,7 +96,7 @@ def laws_of(state: TypingState, number: int) -> tuple[Law, ...]:
 
 def _holds(state: TypingState, number: int, law: Law, blocks: Blocks) -> bool:
     # (malloc may have given more than was asked for: such do not go with it.)
-    wrong = np.count_nonzero(~_lying(state, number, law, blocks).sound)
+    wrong = int(np.count_nonzero(~_lying(state, number, law, blocks).sound))
     return _TOLERANCE * wrong <= len(blocks)
 
 

@@ -238,7 +238,9 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
     if fits_loosely(np.array([room]), np.array([size]), layouts.overhead)[0]:
         found.append(_Guess(number, 0, 0, How.MEMBER, 1))
     count = room // size
-    if count > 1 and room - count * size < _ROUNDED and number not in state.tag_rules:
+    # (A block with pages of its own is rounded up to these.)
+    rounded = room - count * size < _ROUNDED or exact(count * size)
+    if count > 1 and rounded and number not in state.tag_rules:
         found.append(_Guess(number, 0, count, How.ARRAY, 2))
     growing = _growing(state, embedded, number, 0, room)
     # (With nothing else to be a part of, it is rather itself, or several.)
