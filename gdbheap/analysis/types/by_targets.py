@@ -9,6 +9,7 @@ shape alone never name.
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
@@ -17,7 +18,7 @@ from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.containers import container_kind
 from gdbheap.analysis.types.counted_data import with_counted_data
 from gdbheap.analysis.types.deep_shapes import deep_shapes, groups_of, named_deep_shapes
-from gdbheap.analysis.types.evidence import evidence
+from gdbheap.analysis.types.evidence import evidence, first_words
 from gdbheap.analysis.types.fits import ALIGNMENT, fits, least_room
 from gdbheap.analysis.types.kin_arrays import KinArrays
 from gdbheap.analysis.types.libstdcxx import is_closure, is_internal
@@ -30,7 +31,6 @@ from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.used_unions import codes_as_used
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import are_among, codes_of, distinct, firsts_of
-from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -198,10 +198,15 @@ class ByTargets:
     ) -> Claims:
         """Return claims for the best of the types, where its bytes go with it and no other is about as good."""
         order = np.argsort(-score, kind="stable")[:_MOST_TRIED]
-        sound = [at for at in order.tolist() if score[at] > 0 and alike.goes_with(int(numbers[at]))]
+        # (More than the best two decide nothing: to hold the bytes against a type costs most.)
+        going = (at for at in order.tolist() if score[at] > 0 and alike.goes_with(int(numbers[at])))
+        first = next(going, None)
+        if first is None or score[first] + _ALONE + bonus[first] < _ENOUGH:
+            return joined([])
+        sound = [first, *itertools.islice(going, 1)]
         alone = _ALONE if len(sound) == 1 else 0.0
-        shape = float(bonus[sound[0]]) if sound and bonus[sound[0]] < _SAME_TARGETS else 0.0
-        if not sound or score[sound[0]] + alone + shape < _ENOUGH:
+        shape = float(bonus[sound[0]]) if bonus[sound[0]] < _SAME_TARGETS else 0.0
+        if score[sound[0]] + alone + shape < _ENOUGH:
             return joined([])
         if len(sound) > 1 and score[sound[0]] - score[sound[1]] < _MARGIN:
             return joined([])
@@ -233,7 +238,7 @@ class ByTargets:
         """Return which of the blocks, all of one size, hold nothing but pointers into blocks, and zeros."""
         state, size = self._state, self._state.layouts.pointer_size
         count = int(state.room[blocks].max(initial=0)) // size
-        words = gather_words(state.process.memory, size, state.held.blocks.start[blocks], count)
+        words = first_words(state, blocks, 0, count)
         everywhere: Mask = np.count_nonzero(words, axis=1) == state.degree[blocks]
         return everywhere
 

@@ -9,7 +9,7 @@ from gdbheap.analysis.types.libstdcxx import node_kind
 from gdbheap.analysis.types.slots import CODE, INTEGER, MIXED, PLAIN, VOID, VTABLE
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import are_among, distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # As many words of a block are looked at, and so many blocks at once.
 _MOST_WORDS = 64
 _SLICE = 1 << 14
+# Of so few blocks words are kept (each of many types is held against the same), of so many sets of them.
+_FEW, _MOST_KEPT = 64, 8
 # Pointers are no smaller.
 _SMALL = 1 << 12
 # No number that a void * holds is larger.
@@ -53,7 +55,7 @@ def oddities(state: TypingState, number: int, blocks: Blocks, many: bool = False
     pointers, integers = (codes >= 0) | (codes == CODE) | (codes == VTABLE), codes == INTEGER
     for start in range(0, len(blocks) if len(codes) else 0, _SLICE):
         here = slice(start, start + _SLICE)
-        words = _words(state, blocks[here], 0, len(codes))
+        words = first_words(state, blocks[here], 0, len(codes))
         small = (words != 0) & (words < np.uint64(_SMALL)) & pointers
         small |= state.code.hold(words) & ((codes >= 0) | (codes == PLAIN))
         # (In a void * are small numbers, too, and pointers with a mark.)
@@ -74,7 +76,7 @@ def _codes(state: TypingState, number: int, many: bool, room: int) -> NDArray[np
 
 
 def _judge(state: TypingState, blocks: Blocks, part: int, codes: NDArray[np.int32]) -> tuple[Counts, Counts]:
-    words = _words(state, blocks, part, len(codes))
+    words = first_words(state, blocks, part, len(codes))
     good, bad = np.zeros(len(blocks), np.int32), np.zeros(len(blocks), np.int32)
     for code in distinct(codes).tolist():
         columns = words[:, codes == code]
@@ -95,7 +97,7 @@ def _of_unions(state: TypingState, number: int, blocks: Blocks, part: int, codes
     mixed = np.flatnonzero(codes == MIXED).tolist()
     if not mixed:
         return good
-    words = _words(state, blocks, part, len(codes))
+    words = first_words(state, blocks, part, len(codes))
     length = max(len(state.layouts.of(number).codes), 1)
     for at in mixed:
         used = np.flatnonzero(words[:, at])
@@ -106,14 +108,22 @@ def _of_unions(state: TypingState, number: int, blocks: Blocks, part: int, codes
     return good
 
 
-def _words(state: TypingState, blocks: Blocks, part: int, count: int) -> NDArray[np.uint64]:
-    """Return so many words of each block from `part` on; what lies behind its end is not its own, and 0."""
+def first_words(state: TypingState, blocks: Blocks, part: int, count: int) -> NDArray[np.uint64]:
+    """Return so many words of each block from `part` on, for nobody to change; what lies behind its end is not its own,
+    and 0."""
+    key = (blocks.tobytes(), part, count) if len(blocks) <= _FEW else None
+    if key is not None and key in state.words_of_few:
+        return state.words_of_few[key]
     size = state.layouts.pointer_size
     words: NDArray[np.uint64] = gather_words(
         state.process.memory, size, state.held.blocks.start[blocks] + np.uint64(part), count
     )
     room = (state.room[blocks] - part) // size
     words[np.arange(count)[None, :] >= room[:, None]] = 0
+    if key is not None:
+        if len(state.words_of_few) >= _MOST_KEPT:
+            state.words_of_few.clear()
+        state.words_of_few[key] = words
     return words
 
 
@@ -144,7 +154,9 @@ def _agreement(
         return np.zeros(len(target), np.int32)
     known = state.type[target]
     room = state.room[target] - offset.astype(np.int64)
-    fitting = (offset == 0) & (known < 0) & np.isin(room, state.embedded.rooms(code, state.layouts.overhead))
+    fitting = (
+        (offset == 0) & (known < 0) & are_among(room, np.array(state.embedded.rooms(code, state.layouts.overhead)))
+    )
     value = np.where(fitting, 1, 0)
     value[is_kin(state, known, code)] = _AGREES
     # (The first and the last node of the C++ library's lists and trees lead to the container itself.)
@@ -158,8 +170,7 @@ def _agreement(
 def is_kin(state: TypingState, known: NDArray[np.int32], code: int) -> NDArray[np.bool_]:
     """Return which of the types are this one, or begin with it."""
     kin = [each for each in distinct(known).tolist() if each >= 0 and state.embedded.begins_with(each, code)]
-    found: NDArray[np.bool_] = np.isin(known, np.array(kin, np.int32))
-    return found
+    return are_among(known, np.array(kin, known.dtype))
 
 
 def _aimed(state: TypingState, words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:

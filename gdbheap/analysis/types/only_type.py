@@ -51,8 +51,10 @@ def only_type(state: TypingState, alike: Alike, numbers: Numbers, codes: NDArray
         return []
     # (To hold the bytes against a type costs more than to look at the pointers.)
     enough = [row for row in rows.tolist() if _is_enough(state, alike, int(numbers[row]), codes[row], agrees[row])]
-    sound = [row for row in rows.tolist() if alike.goes_with(int(numbers[row]))] if enough else []
-    return sound if len(sound) == 1 and sound[0] in enough else []
+    sound = [row for row in enough if alike.goes_with(int(numbers[row]))]
+    if len(sound) != 1 or any(row not in enough and alike.goes_with(int(numbers[row])) for row in rows.tolist()):
+        return []
+    return sound
 
 
 def _is_enough(

@@ -97,6 +97,8 @@ class TypingState:
         # Objects in blocks that are more than those; and the blocks that may hold some.
         self.inner = no_inner()
         self.loose = np.zeros(count, np.bool_)
+        # What evidence.py has read last of few blocks.
+        self.words_of_few: dict[tuple[bytes, int, int], NDArray[np.uint64]] = {}
         # What texts.py knows of the blocks' first letters.
         self.letters = np.zeros(count, np.uint8)
         # Blocks that go with none of the classes of their size that have containers in them.
