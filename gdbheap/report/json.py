@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import repeat
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
@@ -75,13 +74,12 @@ def _cells(cells: Sequence[Any], format: str) -> tuple[str, Iterable[Any]]:
         if convert is _text and _stand_as_they_are(cells):
             return '"%s"', cells
         return "%s", map(_Texts(convert).__getitem__, cells)
-    if types <= {type(None), type(ABSENT)}:
-        return "%s", repeat("null", len(cells))
+    if types == {bool} and format == "flag":
+        return "%s", map(_FLAGS.__getitem__, cells)
     texts = _Texts(convert)
-    made = [
-        texts[cell] if cell.__class__ is str else "null" if cell is None or cell is ABSENT else convert(cell)
-        for cell in cells
-    ]
+    if types <= _TEXTS_OR_NONE:
+        return "%s", map(texts.__getitem__, cells)
+    made = [texts[cell] if cell.__class__ in _TEXTS_OR_NONE else convert(cell) for cell in cells]
     return "%s", made
 
 
@@ -91,10 +89,11 @@ def _stand_as_they_are(texts: Sequence[str]) -> bool:
     return together.isascii() and together.isprintable() and '"' not in together and "\\" not in together
 
 
-class _Texts(dict[str, str]):
-    """Texts as they were made once: a column of words has few that differ."""
+class _Texts(dict[Any, str]):
+    """Texts as they were made once (a column of words has few that differ), and what stands for none."""
 
     def __init__(self, convert: Callable[[Any], str]) -> None:
+        super().__init__({None: "null", ABSENT: "null"})
         self._convert = convert
 
     def __missing__(self, word: str) -> str:
@@ -135,6 +134,8 @@ def _text(value: Any) -> str:
     return encode_basestring_ascii(printable(str(value)))
 
 
+_TEXTS_OR_NONE = {str, type(None), type(ABSENT)}
+_FLAGS = {False: "false", True: "true"}
 _OF_INTS = {"address": '"%#x"', "size": "%d", "bytes": "%d", "count": "%d", "number": "%d"}
 _CONVERTERS: dict[str, Callable[[Any], str]] = {
     "address": _address,
@@ -147,7 +148,7 @@ _CONVERTERS: dict[str, Callable[[Any], str]] = {
     "text": _text,
     "label": _text,
     "strip": _text,
-    "flag": lambda value: "true" if value else "false",
+    "flag": lambda value: _FLAGS[bool(value)],
     "list": lambda values: f"[{', '.join(map(_address, values))}]",
     "facts": lambda values: json.dumps(_plain(values)),
     "texts": lambda values: f"[{', '.join(map(_text, values))}]",

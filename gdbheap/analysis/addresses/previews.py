@@ -42,11 +42,12 @@ def previews(
     plain &= size >= np.uint64(WORDS * pointer_size)
     plain &= ~_begin_with_text(words, pointer_size) & ~may_be_named(words[:, :WORDS]).any(axis=1)
     zeros = plain & ~words.any(axis=1)
-    shown = list(map(_SHOWN.__mod__, zip(*words[:, :WORDS].T.tolist())))
+    shown = [""] * len(table)
     for row in np.flatnonzero(zeros).tolist():
         shown[row] = "zeros"
-    for row in np.flatnonzero(empty).tolist():
-        shown[row] = ""
+    rows = np.flatnonzero(plain & ~zeros)
+    for row, text in zip(rows.tolist(), map(_SHOWN.__mod__, zip(*words[rows, :WORDS].T.tolist()))):
+        shown[row] = text
     rows = np.flatnonzero(free)
     heads = (words[rows, 0].tolist(), words[rows, 1].tolist())
     for row, state, mem, fd, bk in zip(rows.tolist(), table.state[rows].tolist(), mems[rows].tolist(), *heads):

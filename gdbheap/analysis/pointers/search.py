@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.address_space import UNTOLD, AddressSpace
+from gdbheap.process.live.live_memory import LiveMemory
 from gdbheap.process.memory import Memory, ReadProgress, readable_pieces
 from gdbheap.process.process import Process
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BUFFER = 1 << 19
+_HIGHEST = 1 << 64
+# Where a piece lies among the bytes that were read, its address, and how long it is.
+_Piece = tuple[int, int, int]
 
 # Which of some addresses are wanted.
 Chosen = Callable[["NDArray[np.uint64]"], "NDArray[np.bool_]"]
@@ -119,21 +124,70 @@ def find_bytes(
     """Yield the addresses where these bytes lie (one occurrence may overlap the next, or lie in two ranges side by
     side), as find_words()."""
     tail, reached = b"", 0
+    for pieces, data in _together(memory, ranges):
+        address = pieces[0][1]
+        if address != reached:
+            tail = b""
+        # What begins in the last bytes of one piece may end in the next.
+        seam = tail + bytes(data[: min(len(wanted) - 1, pieces[0][2])])
+        hits = [address - len(tail) + place for place in _places(seam, wanted)]
+        for place in _places(bytes(data), wanted):
+            at, address, size = pieces[bisect_right(pieces, (place, _HIGHEST)) - 1]
+            if place + len(wanted) <= at + size:
+                hits.append(address + place - at)
+        if chosen is not None and hits:
+            hits = np.array(hits, np.uint64)[chosen(np.array(hits, np.uint64))].tolist()
+        yield from hits
+        at, address, size = pieces[-1]
+        reached, last = (
+            address + size,
+            (tail if len(pieces) == 1 else b"") + bytes(data[at:][1 - len(wanted) or size :]),
+        )
+        tail = last[1 - len(wanted) or len(last) :]
+        if progress is not None:
+            progress(address)
+
+
+def _together(memory: Memory, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[list[_Piece], memoryview]]:
+    """Yield all that can be read of the ranges, in order: some pieces, and their bytes, one behind the other. Small
+    ranges are read many at a time, where the memory can do that."""
+    buffer = memoryview(bytearray(_BUFFER))
+    for spans in _groups(ranges):
+        size = sum(end - start for start, end in spans)
+        if len(spans) > 1 and isinstance(memory, LiveMemory) and memory.read_spans(spans, buffer[:size]):
+            yield _joined(spans), buffer[:size]
+            continue
+        for start, end in spans:
+            for address, data in readable_pieces(memory, start, end, _BUFFER):
+                yield [(0, address, len(data))], data
+
+
+def _groups(ranges: Iterable[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:
+    """Yield ranges that fit into the buffer together, others alone."""
+    group: list[tuple[int, int]] = []
+    size = 0
     for start, end in ranges:
-        for address, data in readable_pieces(memory, start, end, _BUFFER):
-            if address != reached:
-                tail = b""
-            # What begins in the last bytes of one piece may end in the next.
-            seam = tail + bytes(data[: len(wanted) - 1])
-            hits = [address - len(tail) + place for place in _places(seam, wanted)]
-            hits += [address + place for place in _places(bytes(data), wanted)]
-            if chosen is not None and hits:
-                hits = np.array(hits, np.uint64)[chosen(np.array(hits, np.uint64))].tolist()
-            yield from hits
-            reached = address + len(data)
-            tail = (tail + bytes(data[1 - len(wanted) or len(data) :]))[1 - len(wanted) or len(data) :]
-            if progress is not None:
-                progress(address)
+        if group and size + end - start > _BUFFER:
+            yield group
+            group, size = [], 0
+        group.append((start, end))
+        size += end - start
+    if group:
+        yield group
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> list[_Piece]:
+    """Return the pieces that spans are, those side by side made one."""
+    pieces: list[_Piece] = []
+    at = 0
+    for start, end in spans:
+        if pieces and sum(pieces[-1][1:]) == start:
+            place, address, size = pieces.pop()
+            pieces.append((place, address, size + end - start))
+        else:
+            pieces.append((at, start, end - start))
+        at += end - start
+    return pieces
 
 
 def _places(data: bytes, wanted: bytes) -> Iterator[int]:

@@ -9,7 +9,7 @@ private anonymous memory are given as the zeros that they are, those of a regula
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import FileIO
 
 from gdbheap.errors import MemoryFault, NoProcess
@@ -18,6 +18,7 @@ from gdbheap.kernel.kernel import kernel
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file, read_mapped_file
+from gdbheap.process.live.vector_reads import read_spans
 from gdbheap.process.memory import Memory
 
 # Beyond it no file offset reaches: vsyscall's page alone lies there.
@@ -85,6 +86,11 @@ class LiveMemory:
                 done += self._read_piece(address + done, buffer[done:] if done else buffer)
         except OSError as error:
             raise MemoryFault(address, size) from error
+
+    def read_spans(self, spans: Sequence[tuple[int, int]], buffer: memoryview) -> bool:
+        """Fill the buffer with the bytes of spans that the process has touched, one behind the other; whether that
+        could be done at once."""
+        return self._file is not None and read_spans(self._pid, spans, buffer) == len(buffer)
 
     def _read_piece(self, address: int, buffer: memoryview) -> int:
         """Fill the front of `buffer`, at most to the end of one mapping and of one block of pagemap; return how many

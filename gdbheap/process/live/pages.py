@@ -168,6 +168,8 @@ class PageScan:
         for regions in self._passes(vma.start, vma.end):
             for start, end, categories in zip(regions[::3], regions[1::3], regions[2::3]):
                 if not categories & (_GUARD | _ZERO_PAGE):
+                    if touched and touched[-1][1] == start:
+                        start = touched.pop()[0]
                     touched.append((start, end))
                 elif categories & _GUARD:
                     guards.append((start, end))

@@ -18,6 +18,7 @@ from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.live_memory import is_private_anonymous
 from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file
 from gdbheap.process.live.pages import PageState, read_pages
+from gdbheap.process.live.touched_pages import TouchedPages
 from gdbheap.process.memory import sparse
 from gdbheap.process.process import Process
 
@@ -44,7 +45,7 @@ def touched_spans(process: Process, spans: Iterable[tuple[int, int]]) -> Iterato
         elif process.pid is None or vma is None or end > vma.end:
             yield start, end
         elif is_private_anonymous(vma):
-            yield from _asked(process.pid, vma, start, end, fresh=_EMPTY)
+            yield from _told(process.pid, vma, start, end)
         elif may_be_regular_file(vma):
             yield from _of_file(process.pid, vma, start, end)
         else:
@@ -60,6 +61,14 @@ def out_of_reach(process: Process, spans: Iterable[tuple[int, int]]) -> int:
 def is_out_of_reach(process: Process, start: int, end: int) -> bool:
     """Whether touched_spans() leaves the span out unseen."""
     return process.kind == "remote" and end - start > _MOST_REMOTE
+
+
+def _told(pid: int, vma: VMA, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield what this process has touched."""
+    with TouchedPages(pid) as pages:
+        told = pages.of(replace(vma, start=start & -KERNEL_PAGE, end=-(-end // KERNEL_PAGE) * KERNEL_PAGE))
+    for low, high in ((start, end),) if told is None else told[0]:
+        yield max(low, start), min(high, end)
 
 
 def _asked(pid: int, vma: VMA, start: int, end: int, fresh: tuple[PageState, ...]) -> Iterator[tuple[int, int]]:
@@ -81,7 +90,7 @@ def _of_file(pid: int, vma: VMA, start: int, end: int) -> Iterator[tuple[int, in
     this process has touched (to touch the rest would fill the file)."""
     file = open_mapped_file(pid, vma)
     if file is None:
-        yield from _asked(pid, vma, start, end, fresh=_EMPTY)
+        yield from _told(pid, vma, start, end)
         return
     own = [] if vma.shared else list(_asked(pid, vma, start, end, fresh=(*_EMPTY, PageState.FILE)))
     with file:

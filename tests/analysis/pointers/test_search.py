@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import random
+
 import pytest
 
 from gdbheap.analysis.pointers import search
 from gdbheap.analysis.pointers.search import Values, find_bytes, find_unaligned_words, find_words
+from gdbheap.process.live.live_memory import LiveMemory
 from gdbheap.process.memory import ImageMemory
 
 BASE, PAGE = 0x7000_0000, 0x1000
@@ -43,6 +48,27 @@ def test_bytes_that_lie_in_two_ranges_side_by_side_are_found(seam):
     memory = ImageMemory([(BASE, data)])
     ranges = [(BASE, BASE + PAGE - seam), (BASE + PAGE - seam, BASE + PAGE), (BASE + PAGE, BASE + 2 * PAGE)]
     assert list(find_bytes(memory, ranges, b"abcdef")) == [BASE + PAGE - 2]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_small_ranges_of_a_live_process_are_searched_together(monkeypatch, seed):
+    """(The process is this one: what it holds is known without reading it.)"""
+    random_ = random.Random(seed)
+    monkeypatch.setattr(search, "_BUFFER", random_.choice((64, 400, PAGE, 1 << 19)))
+    data = bytes(random_.choices(b"ab", k=3 * PAGE))
+    kept = ctypes.create_string_buffer(data, len(data))
+    base = ctypes.addressof(kept)
+    edges = sorted(random_.sample(range(len(data)), 400))
+    ranges = [(low, high) for low, high in zip(edges, edges[1:]) if random_.random() < 0.7]
+    inside = [False] * len(data)
+    for low, high in ranges:
+        inside[low:high] = [True] * (high - low)
+    memory = LiveMemory(os.getpid(), ImageMemory([]))
+    for wanted in (b"a", b"ab", b"abbab", b"bbbbbbbbb"):
+        size = len(wanted)
+        truth = [at for at in range(len(data)) if data[at : at + size] == wanted and all(inside[at : at + size])]
+        found = find_bytes(memory, [(base + low, base + high) for low, high in ranges], wanted)
+        assert [at - base for at in found] == truth
 
 
 def test_words_in_a_range_are_found_with_their_values():
