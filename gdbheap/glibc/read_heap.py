@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gdbheap.errors import UnusedHeap
 from gdbheap.glibc.arena import read_heaps, read_ring
@@ -189,16 +189,15 @@ def joined_table(
     marks += [(MMAPPED_ARENA, Sentinel(each.address, each.size, IS_MMAPPED, State.IN_USE)) for each in mmapped]
     marks.sort(key=lambda each: each[1].address)
     marked: _Columns = _mark_rows(marks)
-    rows: list[_Columns] = []
-    done = 0
+    count = len(marks) + sum(len(walk.raw) for _, walk in walks)
+    table = ChunkTable(*(np.empty(count, column.dtype) for column in marked))
+    done = put = 0
     # No mark lies within a walk.
     for index, walk in walks:
         before = int(np.searchsorted(marked[0], walk.address[0]))
-        rows += [_cut(marked, done, before), _walk_rows(index, walk)]
-        done = before
-    rows.append(_cut(marked, done, len(marks)))
-    table = ChunkTable(*(np.concatenate(column) for column in zip(*rows)))
-    rows.clear()
+        put = _put_marks(table, put, marked, range(done, before))
+        put, done = _put_walk(table, put, index, walk), before
+    _put_marks(table, put, marked, range(done, len(marks)))
     # Walks lie apart, and each is in order; overlapping heaps are corrupt ones.
     if not bool(np.all(table.address[1:] >= table.address[:-1])):
         table = table.take(np.argsort(table.address, kind="stable"))
@@ -208,23 +207,27 @@ def joined_table(
     return table
 
 
-def _cut(columns: _Columns, first: int, last: int) -> _Columns:
-    address, size, flags, state, arena = columns
-    return address[first:last], size[first:last], flags[first:last], state[first:last], arena[first:last]
+def _put_marks(table: ChunkTable, first: int, marked: _Columns, chosen: range) -> int:
+    """Fill rows of the table, from the first on, with some marks; return the row behind them."""
+    last = first + len(chosen)
+    columns: tuple[NDArray[Any], ...] = (table.address, table.size, table.flags, table.state, table.arena)
+    told: tuple[NDArray[Any], ...] = marked
+    for column, marks in zip(columns, told):
+        column[first:last] = marks[chosen.start : chosen.stop]
+    return last
 
 
-def _walk_rows(arena: int, walk: Walk) -> _Columns:
-    """Return a walk's chunks as table columns. What the next header calls free is UNKNOWN until a list names it."""
-    state = np.full(len(walk.raw), State.IN_USE, np.uint8)
-    state[walk.free_rows()] = State.UNKNOWN
-    mask = np.uint64(FLAG_MASK)
-    return (
-        walk.address,
-        walk.raw & ~mask,
-        (walk.raw & mask).astype(np.uint8),
-        state,
-        np.full(len(walk.raw), arena, np.uint16),
-    )
+def _put_walk(table: ChunkTable, first: int, arena: int, walk: Walk) -> int:
+    """Fill rows of the table, from the first on, with a walk's chunks; return the row behind them. What the next header
+    calls free is UNKNOWN until a list names it."""
+    last = first + len(walk.raw)
+    table.address[first:last] = walk.address
+    np.bitwise_and(walk.raw, ~np.uint64(FLAG_MASK), out=table.size[first:last])
+    table.flags[first:last] = walk.raw.astype(np.uint8) & FLAG_MASK
+    table.state[first:last] = State.IN_USE
+    table.state[first:last][walk.free_rows()] = State.UNKNOWN
+    table.arena[first:last] = arena
+    return last
 
 
 def _mark_rows(marks: list[tuple[int, Sentinel]]) -> _Columns:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from gdbheap.glibc.chunk_table import FREE_STATES, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.distinct import distinct
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Values of the table's column of arenas; rows that are counted at a time.
+_ARENAS, _SLICE = 1 << 16, 1 << 20
 _LIVE_STATES = (State.IN_USE, State.MALLOC_OWNED)
 
 
@@ -49,29 +55,39 @@ class HeapUsage:
 
 def usage(table: ChunkTable) -> HeapUsage:
     """Return the usage of all chunks in the table."""
-    return HeapUsage(_tallies(table, np.zeros(len(table), np.int64), 1)[0])
+    return HeapUsage(_tallies(table, np.zeros(_ARENAS, np.int64), 1)[0])
 
 
 def usage_by_arena(table: ChunkTable) -> dict[int, HeapUsage]:
     """Return the usage of each arena that has chunks (MMAPPED_ARENA among them), in one pass over the table."""
-    arenas, places = np.unique(table.arena, return_inverse=True)
-    tallies = _tallies(table, places, len(arenas))
+    arenas = np.flatnonzero(sum(np.bincount(part.arena, minlength=_ARENAS) for part in _slices(table)))
+    place = np.zeros(_ARENAS, np.int64)
+    place[arenas] = np.arange(len(arenas))
+    tallies = _tallies(table, place, len(arenas))
     return {int(arena): HeapUsage(each) for arena, each in zip(arenas, tallies)}
 
 
-def _tallies(table: ChunkTable, places: object, parts: int) -> list[dict[State, Tally]]:
-    """Return for each part 0..parts-1 the tallies by state; `places` holds each chunk's part."""
-    states = len(State)
-    keys = np.asarray(places, np.int64) * states + table.state
-    counts = np.bincount(keys, minlength=parts * states)
-    # Summed as ints: bincount's weights are floats, exact to 2**53 only.
-    order = np.argsort(keys, kind="stable")
-    ends = np.cumsum(counts)
-    running = np.concatenate((np.zeros(1, np.uint64), np.cumsum(table.size[order], dtype=np.uint64)))
-    sums = running[ends] - running[ends - counts]
+def _slices(table: ChunkTable) -> Iterator[ChunkTable]:
+    """Yield the table in parts that take little memory, one at least."""
+    for first in range(0, max(len(table), 1), _SLICE):
+        yield table.take(slice(first, first + _SLICE))
+
+
+def _tallies(table: ChunkTable, place: NDArray[np.int64], parts: int) -> list[dict[State, Tally]]:
+    """Return for each part 0..parts-1 the tallies by state; `place` holds each arena's part."""
+    states, half = len(State), np.uint64(32)
+    counts, sums = [0] * (parts * states), [0] * (parts * states)
+    for rows in _slices(table):
+        keys = place[rows.arena] * states + rows.state
+        # (Weights are floats, exact to 2**53: halves of so few sizes do not reach it.)
+        low, high = (rows.size << half) >> half, rows.size >> half
+        found = (np.bincount(keys, each, parts * states).tolist() for each in (None, low, high))
+        for key, (count, below, above) in enumerate(zip(*found)):
+            counts[key] += count
+            sums[key] = (sums[key] + int(below) + (int(above) << 32)) % (1 << 64)
     return [
         {
-            state: Tally(int(counts[part * states + state]), int(sums[part * states + state]))
+            state: Tally(counts[part * states + state], sums[part * states + state])
             for state in State
             if counts[part * states + state]
         }
