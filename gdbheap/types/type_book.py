@@ -70,6 +70,13 @@ class TypeBook:
             self._pointers[number] = self.add(TypeInfo("", TypeKind.POINTER, size, number))
         return self._pointers[number]
 
+    def pointed_to(self) -> frozenset[int]:
+        """Return the types that some pointer type of the catalogue leads to: what has none is never alone in a
+        block."""
+        kinds, targets = self.kinds_and_targets()
+        pointers = np.flatnonzero(kinds == TypeKind.POINTER)
+        return frozenset(self.stripped(each) for each in set(targets[pointers].tolist()) if each != NONE)
+
     def kinds_and_targets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the kind and the target of each type of the catalogue."""
         first = self._types.first

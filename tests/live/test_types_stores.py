@@ -1,5 +1,5 @@
-"""What storage engines and interpreters keep behind void *, marked pointers and handles, held against what the program
-itself says of its blocks."""
+"""What storage engines and interpreters keep behind void *, marked pointers and handles, and what only its words tell,
+held against what the program itself says of its blocks."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ NAMED = {"-O0": (0.97, 0.95), "-O2": (0.97, 0.95), "32-bit": (0.9, 0.7)}
 BUILDS = {"-O0": ("-O0",), "-O2": ("-O2",), "32-bit": ("-O1", "-m32")}
 
 
-@pytest.fixture(scope="module", params=BUILDS, ids=BUILDS)
+PROGRAMS = [("types_stores", each) for each in BUILDS] + [("types_words", each) for each in BUILDS]
+
+
+@pytest.fixture(scope="module", params=PROGRAMS, ids=lambda each: " ".join(each))
 def scores(request, tmp_path_factory):
     """Return the build, and the scores of the program's reachable blocks and of its lost ones."""
     directory = tmp_path_factory.mktemp("types")
-    core, truth = typed_core(build("types_stores", *BUILDS[request.param]), directory)
+    program, build_name = request.param
+    core, truth = typed_core(build(program, *BUILDS[build_name]), directory)
     types = block_types(core_target(str(core), str(directory), DebugSearch()))
     answers = [
         (start, types.name(block), Confidence(int(types.confidence[block])).label)
         for block, start in enumerate(types.start.tolist())
     ]
-    return request.param, (score(truth, "reachable", answers), score(truth, "lost", answers))
+    return build_name, (score(truth, "reachable", answers), score(truth, "lost", answers))
 
 
 def test_most_blocks_have_a_name(scores):

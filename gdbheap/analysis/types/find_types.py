@@ -11,6 +11,7 @@ from gdbheap.analysis.types.bases import bases
 from gdbheap.analysis.types.block_types import BlockTypes, no_types
 from gdbheap.analysis.types.brothers import brothers
 from gdbheap.analysis.types.by_targets import ByTargets
+from gdbheap.analysis.types.by_values import by_values
 from gdbheap.analysis.types.bytes_and_pointers import lone_trees
 from gdbheap.analysis.types.callbacks import Callbacks
 from gdbheap.analysis.types.claims import Claims, joined
@@ -122,7 +123,7 @@ def _fill(state: TypingState) -> None:
         if not found:
             found = any(
                 propagation.believe(each(state))
-                for each in (common_headers, appended_data, one_container, counted_texts)
+                for each in (common_headers, appended_data, one_container, counted_texts, by_values)
             )
             found = found or bool(propagation.look_inside())
         if not found:

@@ -161,7 +161,7 @@ def _led_to(state: TypingState, number: int, blocks: Blocks) -> Scores:
         led[led >= 0] = np.where(state.type[led[led >= 0]] < 0, led[led >= 0], -1)
         here = np.flatnonzero(led >= 0)
         if len(here):
-            said[here] += _looks(state, code, led[here])
+            said[here] += looks_like(state, code, led[here])
             length = max(state.book.info(code).size, 1)
             said[here] += _COUNTED * _counted(
                 [each[here] for each in numbers], length, state.room[led[here]], state.layouts.overhead
@@ -169,7 +169,7 @@ def _led_to(state: TypingState, number: int, blocks: Blocks) -> Scores:
     return said
 
 
-def _looks(state: TypingState, code: int, led: NDArray[np.int64]) -> Scores:
+def looks_like(state: TypingState, code: int, led: NDArray[np.int64]) -> Scores:
     """Return whether blocks look like what a pointer to this type should lead to: 1, _ODD, or 0."""
     kind = state.book.info(code).kind
     if kind not in (TypeKind.POINTER, TypeKind.STRUCT, TypeKind.CHARACTER):

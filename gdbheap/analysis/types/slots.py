@@ -122,6 +122,11 @@ class Layouts:
         self.of(number)  # lays it out
         return tuple(each for each in self.mixed.get((self.book.stripped(number), word), ()) if each >= 0)
 
+    def code_of(self, number: int) -> int:
+        """Return what a word of this type, no larger than a pointer, holds."""
+        codes = self.of(number).codes
+        return int(codes[0]) if len(codes) else PADDING
+
     def _place(self, number: int) -> None:
         layout = self.of(number)
         flexible = self.of(layout.element) if layout.element != NONE else None

@@ -54,7 +54,7 @@ class StaticTargets:
     def _found(self) -> list[tuple[int, Signature, NDArray[np.int32]]]:
         """Return (room, signature, blocks) of the blocks with such words."""
         state = self._state
-        address, kinds = self._variables()
+        address, kinds = variables_of(state)
         ranges = [(vma.start, vma.end) for vma in state.process.address_space if vma.is_file]
         block, place, word = words_into(state, ranges)
         at = np.minimum(np.searchsorted(address, word), len(address) - 1)
@@ -78,16 +78,6 @@ class StaticTargets:
             blocks = block[starts[order[begin[group] : begin[group + 1]]]].astype(np.int32)
             found.append((int(room[first[group]]), signature, blocks))
         return found
-
-    def _variables(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        """Return the addresses, in order, and the types of the variables that are structs; there is one at least."""
-        book, rows = self._state.book, {0: NONE}
-        for root in self._state.roots:
-            number = book.stripped(root.type) if root.kind is RootKind.STATIC else NONE
-            if number != NONE and book.info(number).kind is TypeKind.STRUCT:
-                rows[root.address] = number
-        ordered = sorted(rows.items())
-        return np.array([row[0] for row in ordered], np.uint64), np.array([row[1] for row in ordered], np.int64)
 
     def _of_group(self, room: int, signature: Signature, blocks: NDArray[np.int32]) -> Claims:
         having = [number for number in self._of_room(room) if self._has(number, signature)]
@@ -132,3 +122,14 @@ class StaticTargets:
             fitting[fitting] = least_room(sizes[fitting], self._state.layouts.overhead) == room
             self._structs[room] = np.flatnonzero(fitting).tolist()[:_MOST_TYPES]
         return self._structs[room]
+
+
+def variables_of(state: TypingState) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return the addresses, in order, and the types of the variables that are structs; there is one at least."""
+    book, rows = state.book, {0: NONE}
+    for root in state.roots:
+        number = book.stripped(root.type) if root.kind is RootKind.STATIC else NONE
+        if number != NONE and book.info(number).kind is TypeKind.STRUCT:
+            rows[root.address] = number
+    ordered = sorted(rows.items())
+    return np.array([row[0] for row in ordered], np.uint64), np.array([row[1] for row in ordered], np.int64)

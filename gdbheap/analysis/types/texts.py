@@ -123,6 +123,21 @@ def _letters_of(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[n
     return np.where(text, np.minimum(length, MOST_LETTERS), 0).astype(np.uint8)
 
 
+def letters_at(state: TypingState, addresses: NDArray[np.uint64]) -> Octets:
+    """Return how many letters lie at each address, wherever that is, as far as is looked; 0 where there is no text."""
+    size = state.layouts.pointer_size
+    shift = (addresses % np.uint64(size)).astype(np.int64)
+    words = gather_words(state.process.memory, size, addresses - shift.astype(np.uint64), _BYTES // size + 1)
+    octets = (
+        np.ascontiguousarray(words.astype(np.dtype(f"u{size}"))).view(np.uint8).reshape(len(addresses), _BYTES + size)
+    )
+    before = np.arange(octets.shape[1])[None, :] < shift[:, None]
+    zero, strange = (octets == 0) & ~before, _strange()[octets] & ~before
+    end = np.where(zero.any(axis=1), zero.argmax(axis=1), octets.shape[1])
+    first = np.where(strange.any(axis=1), strange.argmax(axis=1), octets.shape[1])
+    return np.where(first >= end, end - shift, 0).astype(np.uint8)
+
+
 def _strange() -> Mask:
     """Return which bytes are in no text: control characters but tabs and ends of lines."""
     octets = np.arange(256)

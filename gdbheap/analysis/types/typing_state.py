@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.adjacency import begins
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
-from gdbheap.analysis.types.block_types import How
+from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims
 from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.inner import Inner, no_inner
@@ -188,6 +188,7 @@ class TypingState:
         """Return which blocks are one object whose type others tell: what is only like it may go by that."""
         guessed = np.isin(self.how, (How.POINTS_TO, How.SAME_CALL, How.SIBLING_ROLE, How.APPENDED, How.CALLBACK))
         found: NDArray[np.bool_] = (self.type >= 0) & self.whole & (self.count == 0) & ~guessed
+        found &= self.confidence > Confidence.POSSIBLE
         return found
 
     def forget(self, blocks: Blocks) -> None:
