@@ -25,7 +25,16 @@ from gdbheap.session.kernel_notes import notes_on_kernel
 from gdbheap.session.object_names import lookup
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
-from gdbheap.tables.leak_rows import ENTRIES, LeakRow, columns, first_of_each_kind, row, rows_for_display, summary
+from gdbheap.tables.leak_rows import (
+    ENTRIES,
+    LeakRow,
+    LeakRows,
+    columns,
+    first_of_each_kind,
+    row,
+    rows_for_display,
+    summary,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +80,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         (
             Table(
                 columns(groups, places is not None),
-                [row(group, places) for group in groups],
+                LeakRows(groups, places),
                 report_rows,
                 sample=lambda count: [row(each, places) for each in first_of_each_kind(groups, count)],
             ),

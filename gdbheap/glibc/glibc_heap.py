@@ -38,10 +38,12 @@ class GlibcHeap(HeapView):
         address, size = table.address[row], table.size[row]
         # mirrors memsize(): the next chunk's prev_size is the block's, but an mmapped chunk has no next one (to glibc
         # 2.42; see usable_size)
-        has_next = ((table.flags[row] & IS_MMAPPED) == 0) | bool(layout.mmapped_overhead)
-        shared = np.where(has_next, np.uint64(layout.pointer_size), np.uint64(0))
-        start = address + np.uint64(layout.header)
-        return Blocks(start, np.maximum(address + size + shared, start), size, row)
+        end = address + size
+        end += np.uint64(layout.pointer_size)
+        if not layout.mmapped_overhead:
+            end[table.flags[row] & IS_MMAPPED != 0] -= np.uint64(layout.pointer_size)
+        address += np.uint64(layout.header)
+        return Blocks(address, np.maximum(end, address, out=end), size, row)
 
     def own_ranges(self) -> Iterable[tuple[int, int]]:
         return own_ranges(self)

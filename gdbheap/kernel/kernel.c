@@ -14,7 +14,15 @@ typedef __UINT8_TYPE__ u8;
 extern __INTPTR_TYPE__ pread64(int, void *, __SIZE_TYPE__, i64);
 extern int *__errno_location(void);
 
+struct span {
+  u64 start;
+  u64 size;
+};
+extern __INTPTR_TYPE__ process_vm_readv(int, const struct span *, unsigned long, const struct span *, unsigned long,
+                                        unsigned long);
+
 #define EINTR 4
+#define SPANS 256 /* so many are read at once */
 #define FEW 32 /* so many searches go side by side, each waiting for its own part of memory */
 
 /* Follow chunks from the size word at `position`: the index of each size word goes into `rows` (room for `most`).
@@ -472,10 +480,30 @@ i64 gdbheap_typed_words(const struct typed_words *in, const i64 *chosen, u64 cou
   return found;
 }
 
+/* Read so many bytes of the process from `address` on: in one go where the kernel lets us, else from `file`, its memory.
+ * Returns how many could be read. */
+static u64 read_some(int process, int file, u64 address, u8 *buffer, u64 size) {
+  struct span near = {(u64)(__UINTPTR_TYPE__)buffer, size}, far = {address, size};
+  u64 read = 0;
+  u8 octet;
+  if (process_vm_readv(process, &near, 1, &far, 1, 0) == (__INTPTR_TYPE__)size &&
+      pread64(file, &octet, 1, (i64)address) == 1) /* (it is still the same program) */
+    return size;
+  while (read < size) {
+    __INTPTR_TYPE__ got = pread64(file, buffer + read, size - read, (i64)(address + read));
+    if (got < 0 && *__errno_location() == EINTR)
+      continue;
+    if (got <= 0)
+      break;
+    read += (u64)got;
+  }
+  return read;
+}
+
 /* Fill `buffer` with `size` bytes from `address` on, which lie in the pages from `touched` on (a byte for each, the
- * first of them holding `address`): those that the process has touched are read from `file`, others are zeros. Returns
- * how many bytes are filled: fewer where a read failed. */
-u64 gdbheap_read_pages(int file, u64 address, u8 *buffer, u64 size, const u8 *touched, u64 page_size) {
+ * first of them holding `address`): those that the process has touched are read from it, or from `file`, its memory;
+ * others are zeros. Returns how many bytes are filled: fewer where a read failed. */
+u64 gdbheap_read_pages(int process, int file, u64 address, u8 *buffer, u64 size, const u8 *touched, u64 page_size) {
   u64 done = 0, page = 0;
   while (done < size) {
     u8 kind = touched[page];
@@ -484,17 +512,85 @@ u64 gdbheap_read_pages(int file, u64 address, u8 *buffer, u64 size, const u8 *to
       until += page_size;
     if (until > size - done)
       until = size - done;
-    if (!kind)
+    if (!kind) {
       __builtin_memset(buffer + done, 0, until);
-    for (u64 read = 0; kind && read < until;) {
-      __INTPTR_TYPE__ got = pread64(file, buffer + done + read, until - read, (i64)(address + done + read));
-      if (got < 0 && *__errno_location() == EINTR)
-        continue;
-      if (got <= 0)
+    } else {
+      u64 read = read_some(process, file, address + done, buffer + done, until);
+      if (read < until)
         return done + read;
-      read += (u64)got;
     }
     done += until;
   }
   return done;
+}
+
+/* Fill each of `count` rows with `size` bytes of the process from its address on. Returns whether all could be read, and
+ * `file`, the process's memory, is still that of the same program. */
+int gdbheap_read_rows(int process, int file, const u64 *addresses, u64 count, u64 size, u8 *rows) {
+  struct span far[SPANS];
+  u8 octet;
+  for (u64 at = 0; at < count;) {
+    u64 many = count - at < SPANS ? count - at : SPANS;
+    struct span near = {(u64)(__UINTPTR_TYPE__)(rows + at * size), many * size};
+    for (u64 each = 0; each < many; each++)
+      far[each].start = addresses[at + each], far[each].size = size;
+    if (process_vm_readv(process, &near, 1, far, many, 0) != (__INTPTR_TYPE__)near.size)
+      return 0;
+    at += many;
+  }
+  return !count || pread64(file, &octet, 1, (i64)addresses[0]) == 1;
+}
+
+/* Put what the chunks hold of which the size words are at `rows` into columns: where each begins, counted from the word
+ * before the first size word on, which lies at `base`, the size word, and the two words behind it (0 behind the last). */
+void gdbheap_columns(const u64 *words, u64 length, const i64 *rows, u64 count, u64 base, u64 *address, u64 *raw, u64 *fd,
+                     u64 *bk) {
+  for (u64 at = 0; at < count; at++) {
+    u64 row = (u64)rows[at];
+    address[at] = base + 8 * (row - 1);
+    raw[at] = row < length ? words[row] : 0;
+    fd[at] = row + 1 < length ? words[row + 1] : 0;
+    bk[at] = row + 2 < length ? words[row + 2] : 0;
+  }
+}
+
+/* Put the two words from each place on into `heads`, 0 for those behind the last. */
+void gdbheap_heads(const u64 *words, u64 length, const i64 *places, u64 count, u64 *heads) {
+  for (u64 at = 0; at < count; at++) {
+    u64 place = (u64)places[at];
+    heads[2 * at] = place < length ? words[place] : 0;
+    heads[2 * at + 1] = place + 1 < length ? words[place + 1] : 0;
+  }
+}
+
+/* Put the two words of those of the places, which ascend and are counted in words from `base` on, that are among the
+ * `starts`, which ascend, into the rows of `heads` that are these, and mark them in `known`. */
+void gdbheap_give(const u64 *starts, u64 count, u64 base, const u32 *places, const u64 *words, u64 many, u64 *heads,
+                  u8 *known) {
+  i64 before = many ? last_below(starts, count, base + 8ull * places[0]) : 0;
+  u64 row = before < 0 ? 0 : (u64)before;
+  for (u64 at = 0; at < many; at++) {
+    u64 address = base + 8ull * places[at];
+    while (row < count && starts[row] < address)
+      row++;
+    if (row < count && starts[row] == address) {
+      heads[2 * row] = words[2 * at], heads[2 * row + 1] = words[2 * at + 1];
+      known[row] = 1;
+    }
+  }
+}
+
+/* Leave of the words, and their places, those up to `highest`, and put the others into `far_places` and `far_words`, which
+ * have room for all. Returns how many are left. */
+u64 gdbheap_part(u32 *places, u64 *words, u64 count, u64 highest, u32 *far_places, u64 *far_words) {
+  u64 near = 0, far = 0;
+  for (u64 at = 0; at < count; at++) {
+    u64 word = words[at];
+    u32 place = places[at];
+    int is_near = word <= highest;
+    far_places[far] = place, far_words[far] = word;
+    places[near] = place, words[near] = word;
+    near += is_near, far += !is_near;
+  }
+  return near;
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gdbheap.kernel.arrays import pointer
+from gdbheap.kernel.tables import CompiledStarts, Edges, Regions
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -71,7 +73,12 @@ class CompiledLoops:
         self._mixed_sums = loop("mixed_sums", address, word, address, address, word, address, address)
         self._begins = loop("begins", address, word, word, address)
         self._typed_words = loop("typed_words", address, address, word, address, address, gives=number)
-        self._read_pages = loop("read_pages", handle, word, address, word, ctypes.c_char_p, word, gives=word)
+        self._columns = loop("columns", address, word, address, word, word, *[address] * 4)
+        self._heads = loop("heads", address, word, address, word, address)
+        self._give = loop("give", address, word, word, address, address, word, address, address)
+        self._part = loop("part", address, address, word, word, address, address, gives=word)
+        self._read_rows = loop("read_rows", handle, handle, address, word, word, address, gives=handle)
+        self._read_pages = loop("read_pages", handle, handle, word, address, word, ctypes.c_char_p, word, gives=word)
 
     def chain(
         self, words: NDArray[np.uint64], bounds: tuple[int, int], sizes: tuple[int, int], rows: NDArray[np.int64]
@@ -154,26 +161,20 @@ class CompiledLoops:
         self._before(pointer(table.told), pointer(addresses), len(addresses), pointer(found))
         return found
 
-    def edges(
-        self, table: CompiledStarts, end: NDArray[np.uint64], piece: tuple[int, NDArray[np.uint32], NDArray[np.uint64]]
-    ) -> tuple[NDArray[Any], ...]:
-        """Return source, place in it, target and offset of each word of a piece (its address, places in it and the
-        words there) that lies in one block and points into one, both in 32 bits; `end` are where the blocks end."""
-        address, places, words = piece
-        assert len(places) == len(words) and len(end) == len(table.starts)
-        columns = tuple(np.empty(len(words), kind) for kind in (np.int32, np.uint32, np.int32, np.uint32))
-        out = np.array([*(pointer(column) for column in columns), 0], np.uint64)
-        self._edges(
-            pointer(table.told), pointer(end), address, pointer(places), pointer(words), len(words), pointer(out)
-        )
-        return tuple(column[: int(out[4])] for column in columns)
+    def edges(self, table: CompiledStarts, end: NDArray[np.uint64]) -> Edges:
+        """Return what takes the edges of blocks that begin where the table says, and `end` there."""
+        assert len(end) == len(table.starts)
+        return Edges(self._edges, table, end)
 
-    def read_pages(self, file: int, address: int, buffer: memoryview, touched: bytes, page_size: int) -> int:
-        """Fill the buffer from the address on with what the file has of touched pages, and zeros for others; return
-        how many bytes could be."""
+    def read_pages(
+        self, handles: tuple[int, int], address: int, buffer: memoryview, touched: bytes, page_size: int
+    ) -> int:
+        """Fill the buffer from the address on with touched pages of a process (`handles`: its number, and the file that
+        is its memory), and zeros for others; return how many bytes could be."""
         assert len(touched) * page_size >= address % page_size + len(buffer)
         into = self._ctypes.c_char.from_buffer(buffer)
-        done: int = self._read_pages(file, address, self._ctypes.addressof(into), len(buffer), touched, page_size)
+        at = self._ctypes.addressof(into)
+        done: int = self._read_pages(*handles, address, at, len(buffer), touched, page_size)
         return done
 
     def letters(self, heads: NDArray[np.uint8], blocks: NDArray[np.int32], letters: NDArray[np.uint8]) -> None:
@@ -226,6 +227,53 @@ class CompiledLoops:
             return None
         return columns if found == len(edges) else tuple(column[:found].copy() for column in columns)
 
+    def columns(self, words: NDArray[np.uint64], rows: NDArray[np.int64], base: int) -> tuple[NDArray[np.uint64], ...]:
+        """Return address, size word, fd and bk of the chunks of which the size words are at `rows`; the words lie from
+        `base` on."""
+        columns = tuple(np.empty(len(rows), np.uint64) for _ in range(4))
+        where = (pointer(each) for each in columns)
+        self._columns(pointer(words), len(words), pointer(rows), len(rows), base, *where)
+        return columns
+
+    def heads(self, words: NDArray[np.uint64], places: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Return the two words from each place on, zeros for those behind the last."""
+        heads = np.empty((len(places), 2), np.uint64)
+        self._heads(pointer(words), len(words), pointer(places), len(places), pointer(heads))
+        return heads
+
+    def give(
+        self,
+        starts: NDArray[np.uint64],
+        piece: tuple[int, NDArray[np.uint32], NDArray[np.uint64]],
+        heads: NDArray[np.uint64],
+        known: NDArray[np.bool_],
+    ) -> None:
+        """Put of a piece (its address, ascending places in it, and two words of each) the words of those that are
+        among the starts into the rows of these, and mark them as known."""
+        base, places, words = piece
+        assert len(heads) == len(known) == len(starts) and len(words) == len(places)
+        assert heads.shape[1] == words.shape[1] == 2
+        told = pointer(starts), len(starts), base, pointer(places), pointer(words), len(places)
+        self._give(*told, pointer(heads), pointer(known))
+
+    def part(
+        self, places: NDArray[np.uint32], words: NDArray[np.uint64], highest: int
+    ) -> tuple[int, NDArray[np.uint32], NDArray[np.uint64]]:
+        """Leave at the front of both, the words and their places, those up to the highest; return how many these are,
+        and places and words of the others."""
+        count = len(words)
+        assert len(places) == count
+        others, far = np.empty(count, np.uint32), np.empty(count, np.uint64)
+        near = self._part(pointer(places), pointer(words), count, highest, pointer(others), pointer(far))
+        return near, others[: count - near], far[: count - near]
+
+    def read_rows(self, handles: tuple[int, int], addresses: NDArray[np.uint64], rows: NDArray[np.uint8]) -> bool:
+        """Fill each row with bytes of the process (`handles` as read_pages() has them) from its address on; return
+        whether all could be read."""
+        assert len(rows) == len(addresses)
+        count, size = rows.shape
+        return bool(self._read_rows(*handles, pointer(addresses), count, size, pointer(rows)))
+
     def take(
         self, addresses: NDArray[np.uint64], base: int, words: NDArray[np.uint64], rows: NDArray[np.uint64]
     ) -> None:
@@ -272,38 +320,3 @@ class CompiledLoops:
         columns = pointer(following), pointer(is_open), len(following), pointer(starts), len(starts)
         count = self._walk(*columns, pointer(path), pointer(before))
         return path[:count].copy(), before[:count].copy()
-
-
-class Regions:
-    """Where starts lie close together: each region begins at `low`, with the start of that `row`, and has its part of a
-    table from `first` on, of `most` places and one more."""
-
-    def __init__(self, low: NDArray[np.uint64], row: NDArray[np.int64], most: NDArray[np.uint64]) -> None:
-        self.low, self.row, self.most = low, row, most
-        buckets = most.astype(np.int64) + 1
-        self.first = np.cumsum(buckets) - buckets
-        self.places = int(buckets.sum())
-
-
-class CompiledStarts:
-    """Where to begin among `starts`. `told` is what kernel.c calls struct starts."""
-
-    def __init__(self, starts: NDArray[np.uint64], regions: Regions, table: NDArray[np.int32], shift: int) -> None:
-        self.starts, self.regions, self.table = starts, regions, table
-        columns = (pointer(each) for each in (starts, regions.low, regions.first, regions.most, table))
-        at, low, first, most, places = columns
-        self.told = np.array(
-            [at, len(starts), low, first, most, len(regions.low), places, len(table), shift], np.uint64
-        )
-
-
-def suits(*arrays: NDArray[Any]) -> bool:
-    """Whether arrays are such as the kernel takes: without gaps, each number where numbers of its size may lie."""
-    return all(each.flags.c_contiguous and each.flags.aligned for each in arrays)
-
-
-def pointer(array: NDArray[Any]) -> int:
-    """Return where an array's numbers lie."""
-    assert suits(array)
-    address: int = array.__array_interface__["data"][0]
-    return address

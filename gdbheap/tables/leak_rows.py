@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from gdbheap.analysis.leaks.heuristics import HEADER
 from gdbheap.analysis.leaks.leaks import LeakKind
@@ -83,6 +83,27 @@ def row(group: LeakGroup, places: LeakPlaces | None = None) -> LeakRow:
     )
 
 
+class LeakRows(Sequence[LeakRow]):
+    """The rows of groups, each made when it is asked for: of thousands a few are shown."""
+
+    def __init__(self, groups: Sequence[LeakGroup], places: LeakPlaces | None) -> None:
+        self._groups, self._places = groups, places
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @overload
+    def __getitem__(self, at: int) -> LeakRow: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> LeakRows: ...
+
+    def __getitem__(self, at: int | slice) -> LeakRow | LeakRows:
+        if isinstance(at, slice):
+            return LeakRows(self._groups[at], self._places)
+        return row(self._groups[at], self._places)
+
+
 def columns(groups: list[LeakGroup], with_places: bool) -> tuple[Column, ...]:
     """Return the columns: where entries are pointed to is shown if there are any."""
     entries = any(group.offsets is not None for group in groups)
@@ -124,9 +145,12 @@ def rows_for_display(
     if not groups and arguments["what"]:
         lines.append(Line.plain(f"no group of these kinds has {arguments['what']!r} in its name"))
     doubt = ", by words of blocks that the program may never have written" if arguments["doubtful"] else ""
-    kinds = [(verdict, hangs) for verdict in LeakKind for hangs in (False, True)]
-    for verdict, hangs in kinds:
-        here = [group for group in merged if (group.verdict, group.hangs) == (verdict, hangs)]
+    kinds: dict[tuple[LeakKind, bool], list[LeakGroup]] = {
+        (verdict, hangs): [] for verdict in LeakKind for hangs in (False, True)
+    }
+    for group in merged:
+        kinds[group.verdict, group.hangs].append(group)
+    for (verdict, hangs), here in kinds.items():
         # As of what is lost: what hangs on others is counted with those, unless it is asked for.
         if not here or (hangs and not arguments["kind"]):
             continue

@@ -158,3 +158,38 @@ def test_where_nothing_goes_on_the_rest_is_one_unknown_piece() -> None:
     stretch = stretch_over(8, bytes(image))
     assert [(mark.address, mark.size, mark.state) for mark in stretch.marks] == [(addresses[1], 0x80, State.UNKNOWN)]
     assert stretch.end == BASE + len(data)
+
+
+class _Seen:
+    """An observer that keeps all words, by address."""
+
+    def __init__(self) -> None:
+        self.words: dict[int, int] = {}
+        self.mems: list[int] = []
+        self.calls = 0
+
+    def see(self, base: int, words: Any, mem: Any) -> None:
+        self.calls += 1
+        self.words.update((base + words.itemsize * at, word) for at, word in enumerate(words.tolist()))
+        self.mems += [base + words.itemsize * place for place in mem.tolist()]
+
+
+@pytest.mark.parametrize("word", [8, 4])
+def test_who_looks_on_sees_what_the_walk_steps_over(word: int) -> None:
+    """A chunk that reaches behind a read is seen to its end, with the next read."""
+    raws = [0x1011] * (BLOCK // 0x1010) + [0x8001] + [0x41] * 400 + [0x21]
+    data, addresses = heap(word, raws)
+    numbered = b"".join(
+        data[at : at + word] if data[at : at + word].strip(b"\0") else (at + 1).to_bytes(word, "little")
+        for at in range(0, len(data), word)
+    )
+    seen = _Seen()
+    walker = Walker(ImageMemory([(first(word), numbered)]), layout(word), observer=seen)
+    walk = walker.walk(first(word), first(word) + len(data))
+    assert walk.address.tolist() == addresses
+    assert walk.raw.tolist() == raws
+    assert sorted(set(seen.mems)) == [int(address) + 2 * word for address in walk.address.tolist()]
+    assert seen.calls == 2
+    assert seen.words == {
+        first(word) + at: int.from_bytes(numbered[at : at + word], "little") for at in range(0, len(data), word)
+    }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,14 +14,17 @@ from gdbheap.analysis.leaks.keys import StartTable
 from gdbheap.analysis.objects import block_words
 from gdbheap.analysis.pointers import reach
 from gdbheap.analysis.pointers.adjacency import Adjacency
-from gdbheap.analysis.pointers.graph import PointerFilter, _edges
+from gdbheap.analysis.pointers.graph import FoundEdges, PointerFilter
+from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.pointer_scan import Bounds
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.walk.free_lists import _follow
+from gdbheap.glibc.walk.walk import Walker
 from gdbheap.kernel import kernel as kernel_module
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.columns.distinct import coded, rows_of_each
+from gdbheap.process.columns.first_words import FirstWords
 from gdbheap.process.columns.gather import gather_known
 from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.columns.starts import Starts
@@ -70,8 +75,16 @@ def test_edges_are_those_that_numpy_finds(monkeypatch, seed):
     words = np.array(words_into(random_one, blocks, 4000), np.uint64)
     place = np.arange(len(words), dtype=np.uint32)
     kept = place[np.sort(np.array(random_one.sample(range(len(words)), 3000)))]
-    piece = (address, 8 * len(words), kept, words[kept])
-    plain, fast = both(monkeypatch, lambda: _edges(PointerFilter(blocks, X86_64), Blocks(*vars_of(blocks)), piece))
+    pieces = [(address, 8 * len(words), kept, words[kept])]
+    pieces += [(address + 8 * len(words), 800, place[:100], words[:100]), (8, 80, place[:10], words[:10])]
+
+    def work():
+        found = FoundEdges(PointerFilter(Blocks(*vars_of(blocks)), X86_64))
+        for piece in pieces:
+            found.add(piece)
+        return found.columns()
+
+    plain, fast = both(monkeypatch, work)
     columns = (np.int32, np.uint32, np.int32, np.uint32)
     for one, other, kind in zip(plain, fast, columns):
         assert one.astype(kind).tolist() == other.astype(kind).tolist()
@@ -233,9 +246,8 @@ def test_pages_are_read_where_the_process_has_touched_them(tmp_path):
             buffer = bytearray(b"?" * (size + 8))
             first = start // page
             with open(tmp_path / "memory", "rb") as file:
-                done = compiled().read_pages(
-                    file.fileno(), start, memoryview(buffer)[:size], bytes(touched[first:]), page
-                )
+                handles = 0, file.fileno()  # no process has this number
+                done = compiled().read_pages(handles, start, memoryview(buffer)[:size], bytes(touched[first:]), page)
             expected = bytes(content[at] if touched[at // page] else 0 for at in range(start, start + size))
             assert (done, bytes(buffer)) == (size, expected + b"?" * 8)
 
@@ -244,8 +256,54 @@ def test_a_read_that_fails_says_how_far_it_came(tmp_path):
     (tmp_path / "memory").write_bytes(b"x" * 5000)
     buffer = bytearray(8192)
     with open(tmp_path / "memory", "rb") as file:
-        assert compiled().read_pages(file.fileno(), 0, memoryview(buffer), b"\1\1", 4096) == 5000
-    assert compiled().read_pages(-1, 0, memoryview(buffer), b"\1\1", 4096) == 0
+        assert compiled().read_pages((0, file.fileno()), 0, memoryview(buffer), b"\1\1", 4096) == 5000
+    assert compiled().read_pages((0, -1), 0, memoryview(buffer), b"\1\1", 4096) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_chunks_and_their_first_words_are_those_that_numpy_takes(monkeypatch, seed):
+    random_one = random.Random(seed)
+    words = np.array([random_one.getrandbits(64) for _ in range(600)], np.uint64)
+    rows = np.array(sorted(random_one.sample(range(1, 598), 150)), np.int64)
+    mems = rows + 1  # the last ones may be the last word, or behind it
+    mems[-1] = random_one.choice((598, 599, 600))
+    start = np.uint64(BASE) + np.uint64(8) * np.array(sorted(random_one.sample(range(700), 200)), np.uint64)
+    buffer = memoryview(bytearray(words.tobytes()))
+    shape: Any = SimpleNamespace(pointer_size=8, alignment=16, min_size=32)
+    walker = Walker(ImageMemory([]), shape)
+
+    def work():
+        first_words, head = FirstWords(), np.zeros((len(start), 2), np.uint64)
+        first_words.see(BASE, np.frombuffer(buffer, np.uint64), mems)
+        known = first_words.give(start, head)
+        columns = walker._columns(words, rows, BASE)
+        return [each.tolist() for each in (head, known, *columns)]
+
+    plain, fast = both(monkeypatch, work)
+    assert plain == fast
+    within = {BASE + 8 * mem: mem for mem in mems.tolist()}
+    for mem, head, known in zip(start.tolist(), *fast[:2]):
+        place = within.get(mem)
+        assert known == (place is not None)
+        assert head == ([0, 0] if place is None else [int(words[at]) if at < 600 else 0 for at in (place, place + 1)])
+
+
+@pytest.mark.parametrize("spans", [[(BASE, BASE + (1 << 20))], [(0x10000, 0x20000), (BASE, BASE + (1 << 33))]])
+def test_words_with_tags_are_those_that_numpy_takes(monkeypatch, spans):
+    random_one = random.Random(len(spans))
+    tags = (0, 0, 0, 1 << 47, 0xFFFF << 48, 1 << 63)
+    words = [random_one.choice(tags) | random_one.choice(spans)[0] + random_one.randrange(1 << 22) for _ in range(3000)]
+    words += [random_one.getrandbits(64) for _ in range(200)] + list(ANYTHING)
+    random_one.shuffle(words)
+
+    def work():
+        hidden, bounds = Hidden(X86_64, spans), Bounds(X86_64, spans[0][0], spans[-1][1])
+        left = hidden.take(BASE, np.array(words, np.uint64), *bounds.within(np.array(words, np.uint64)))
+        return [each.tolist() for each in (*left, *hidden.tagged())]
+
+    plain, fast = both(monkeypatch, work)
+    assert plain == fast
+    assert all(word < 1 << 47 for word in fast[1]) and all(word >= 1 << 47 for word in fast[3]) and fast[3]
 
 
 @pytest.mark.parametrize("seed", range(6))

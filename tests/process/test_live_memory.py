@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 
+import numpy as np
 import pytest
 
 from gdbheap.errors import MemoryFault
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.columns.gather import gather_known
 from gdbheap.process.live.live_memory import LiveMemory, is_private_anonymous
 from gdbheap.process.live.proc_maps import read_maps
 from gdbheap.process.memory import ImageMemory, readable_pieces
@@ -39,6 +41,26 @@ def test_wide_reads_map_nothing_in_the_process():
         )
         assert state(child) == before
         assert found == b"".join(expected_page(index, 7) for index in range(24 * MIB // PAGE))
+
+
+def test_words_far_apart_are_read_at_once_and_map_nothing():
+    with sparse_process(24 * MIB, step=3) as child:
+        before = state(child)
+        memory = LiveMemory(child.pid, NOTHING, read_maps(child.pid))
+        random_one = random.Random(7)
+        places = sorted(random_one.sample(range(0, 24 * MIB - 64, 8), 2500))
+        places += [24 * MIB - 8, 24 * MIB + PAGE]  # not all of it is there, or nothing
+        addresses = np.array([child.address + place for place in places], np.uint64)
+        if memory.read_rows(addresses, np.zeros((len(addresses), 32), np.uint8)) is not None:
+            assert state(child) == before
+        whole = b"".join(expected_page(index, 3) for index in range(24 * MIB // PAGE))
+        words, known = gather_known(memory, 8, addresses, 4)
+        assert state(child) == before
+        for place, row, is_known in zip(places, words.tolist(), known.tolist()):
+            inside = place + 32 <= 24 * MIB
+            assert not inside or is_known
+            if inside:
+                assert row == [int.from_bytes(whole[at : at + 8], "little") for at in range(place, place + 32, 8)]
 
 
 def test_without_the_address_space_untouched_pages_do_get_mapped():

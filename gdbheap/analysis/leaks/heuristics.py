@@ -76,17 +76,19 @@ def accept(inside: Inside, pointers: InteriorPointers, chosen: Sequence[str]) ->
     # All lead to a whole word of the block: most pointers to the inside of one (tagged ones above all) do not.
     to_word = np.flatnonzero(pointers.offset % layout.pointer_size == 0)
     target, offset = pointers.target[to_word], pointers.offset[to_word].astype(np.uint64)
-    sizes = _Sizes(layout, blocks, target)
     first = head[target, 0].astype(np.uint64)
     word = np.uint64(layout.pointer_size)
     accepted = np.zeros(len(target), np.bool_)
     if STDSTRING in chosen:
-        accepted |= (offset == 3 * word) & _is_old_string(layout, head[target], sizes)
+        rows = np.flatnonzero(offset == 3 * word)
+        accepted[rows] |= _is_old_string(layout, head[target[rows]], _Sizes(layout, blocks, target[rows]))
     if LENGTH64 in chosen:
-        length = np.ascontiguousarray(head[target, : 8 // layout.pointer_size]).view(np.uint64)[:, 0]
-        accepted |= (offset == np.uint64(8)) & (length > 0) & sizes.could_be(length, np.uint64(8))
+        rows = np.flatnonzero(offset == np.uint64(8))
+        length = np.ascontiguousarray(head[target[rows], : 8 // layout.pointer_size]).view(np.uint64)[:, 0]
+        accepted[rows] |= (length > 0) & _Sizes(layout, blocks, target[rows]).could_be(length, np.uint64(8))
     if NEWARRAY in chosen:
-        accepted |= (offset == word) & _is_counted_array(first, word, sizes)
+        rows = np.flatnonzero(offset == word)
+        accepted[rows] |= _is_counted_array(first[rows], word, _Sizes(layout, blocks, target[rows]))
     if HEADER in chosen:
         accepted |= inside.headers.end_at(offset, blocks.size[target])
     if ALIGNED in chosen:

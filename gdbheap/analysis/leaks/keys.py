@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.hidden import alike
-from gdbheap.kernel.kernel import kernel, suits
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.columns.distinct import are_among, distinct

@@ -14,6 +14,7 @@ from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.leaks.interior import from_elsewhere
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_known
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class SavedStacks:
         rank = np.arange(len(owner)) - begins
         looked = np.flatnonzero(rank < _MOST_OF_BLOCK)[:_MOST]
         answers = np.zeros(len(address), np.bool_)
-        for index in looked.tolist():
+        for index in self._near_code(looked, address, self._blocks.end[owner]).tolist():
             answers[index] = self._is_saved(int(address[index]), int(self._blocks.end[owner[index]]))
         found[places] = answers[which]
         return found
@@ -75,6 +76,21 @@ class SavedStacks:
         target, offset = pointers.target[here], pointers.offset[here].astype(np.uint64)
         stacks: NDArray[np.int32] = target[self.saved(target, offset)]
         return stacks
+
+    def _near_code(
+        self, rows: NDArray[np.intp], places: NDArray[np.uint64], ends: NDArray[np.uint64]
+    ) -> NDArray[np.intp]:
+        """Return those of the rows of which the words that are to be looked at may be addresses of code: all are read
+        at once, where they are all there."""
+        if self._process.machine.signed_bits:
+            return rows
+        size = self._process.pointer_size
+        start = places[rows] - np.uint64(size)
+        whole = np.flatnonzero(ends[rows] - start >= np.uint64(_WINDOW * size))
+        words, known = gather_known(self._process.memory, size, start[whole], _WINDOW)
+        near = np.ones(len(rows), np.bool_)
+        near[whole[known]] = self._are_code(words[known].reshape(-1)).reshape(-1, _WINDOW).any(axis=1)
+        return rows[near]
 
     def _is_saved(self, place: int, end: int) -> bool:
         if place not in self._known:

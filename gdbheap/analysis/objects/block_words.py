@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
-from gdbheap.kernel.kernel import kernel, suits
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import dataclass, np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.columns.tagless import Tags
-from gdbheap.process.memory import BLOCK, Memory, readable_pieces
+from gdbheap.process.memory import BLOCK, Memory, read_rows, readable_pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,14 +49,28 @@ def read_block_words(
     pointer_size = machine.pointer_size
     start, size = blocks.start[rows], blocks.end[rows] - blocks.start[rows]
     words = np.zeros((len(rows), WORDS), np.uint64)
+    known = read_rows(memory, start, words) if pointer_size == words.itemsize else np.zeros(len(rows), np.bool_)
+    if not known.any():
+        _read_wide(memory, words, start, size, pointer_size)
+    elif not known.all():
+        rest = np.flatnonzero(~known)
+        of_rest = np.zeros((len(rest), WORDS), np.uint64)
+        _read_wide(memory, of_rest, start[rest], size[rest], pointer_size)
+        words[rest] = of_rest
+    words = _untagged(words, blocks, machine)
+    words[np.arange(WORDS, dtype=np.uint64) >= (size // np.uint64(pointer_size))[:, None]] = 0
+    return BlockWords(blocks, rows, words, size, _are_static(words, space), pointer_size)
+
+
+def _read_wide(
+    memory: Memory, words: NDArray[np.uint64], start: NDArray[np.uint64], size: NDArray[np.uint64], pointer_size: int
+) -> None:
+    """Fill the words of blocks, as far as these reach and can be read."""
     length = np.uint64(WORDS * pointer_size)
     for low, high in _spans(start, start + np.minimum(size, length)):
         for address, data in readable_pieces(memory, low, high, BLOCK):
             read = np.frombuffer(data, np.dtype(f"u{pointer_size}"), len(data) // pointer_size)
             _take(words, start, address, read)
-    words = _untagged(words, blocks, machine)
-    words[np.arange(WORDS, dtype=np.uint64) >= (size // np.uint64(pointer_size))[:, None]] = 0
-    return BlockWords(blocks, rows, words, size, _are_static(words, space), pointer_size)
 
 
 def _untagged(words: NDArray[np.uint64], blocks: Blocks, machine: Machine) -> NDArray[np.uint64]:

@@ -34,7 +34,8 @@ def name_prefixed_text(given: BlockWords, labels: Labels) -> None:
     packed = np.ascontiguousarray(given.words.astype(np.dtype(f"u{given.pointer_size}"))).view(np.uint64)
     # Plain text has letters in place of numbers.
     maybe = np.flatnonzero(~_four_letters(packed, 0))
-    seen = packed[maybe]
+    # (Column by column: each is gone through several times.)
+    seen = np.asfortranarray(packed[maybe, : _WIDE_OFFSETS[-1] // 8 + 1])
     for offset in _OFFSETS:
         rows = maybe[_four_letters(seen, offset)]
         octets = _octets(given, rows)

@@ -37,21 +37,16 @@ class TallocChunks:
         for name, length in _PLACES:
             used = given.words[:, length] + np.uint64(_HEADER) * size
             # What malloc gives is rounded up to two words, and one more is the next chunk's.
-            fits = (used <= given.size) & (used + np.uint64(3) * size > given.size) & (given.words[:, name] != 0)
-            fits &= self._has_magic(given, 0 if name == 7 else 8) & _links_are_pointers(given, name == 7)
-            for address, rows in values_of(given.words[:, name], np.flatnonzero(fits)):
+            fits = np.flatnonzero((used <= given.size) & (used + np.uint64(3) * size > given.size))
+            words = given.words[fits]
+            fits = fits[
+                (words[:, name] != 0) & _has_magic(words, 0 if name == 7 else 8) & _links_are_pointers(words, name == 7)
+            ]
+            for address, rows in values_of(given.words[:, name], fits):
                 text = self._text(address)
                 if text:
                     sure = Confidence.CERTAIN if self._present else Confidence.LIKELY
                     labels.put(given.rows[rows], f"talloc {text}", sure)
-
-    def _has_magic(self, given: BlockWords, place: int) -> NDArray[np.bool_]:
-        """Return which have a magic number, not a pointer or nothing, in their flags."""
-        flags = given.words[:, place]
-        magic: NDArray[np.bool_] = (
-            (flags & np.uint64(_FLAGS) != 0) & (flags >> np.uint64(32) == 0) & (flags >= np.uint64(1 << 16))
-        )
-        return magic
 
     def _text(self, address: int) -> str:
         if address not in self._texts:
@@ -61,8 +56,17 @@ class TallocChunks:
         return self._texts[address]
 
 
-def _links_are_pointers(given: BlockWords, flags_first: bool) -> NDArray[np.bool_]:
+def _has_magic(words: NDArray[np.uint64], place: int) -> NDArray[np.bool_]:
+    """Return which have a magic number, not a pointer or nothing, in their flags."""
+    flags = words[:, place]
+    magic: NDArray[np.bool_] = (
+        (flags & np.uint64(_FLAGS) != 0) & (flags >> np.uint64(32) == 0) & (flags >= np.uint64(1 << 16))
+    )
+    return magic
+
+
+def _links_are_pointers(words: NDArray[np.uint64], flags_first: bool) -> NDArray[np.bool_]:
     """Return which have, in place of links (next, prev, parent, child, refs, destructor), nothing or addresses."""
-    links = given.words[:, 1:7] if flags_first else given.words[:, :6]
+    links = words[:, 1:7] if flags_first else words[:, :6]
     found: NDArray[np.bool_] = ((links == 0) | (links >= np.uint64(1 << 16))).all(axis=1)
     return found

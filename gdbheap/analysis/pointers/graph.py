@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.pointer_scan import Bounds, PointerScan
-from gdbheap.kernel.kernel import suits
+from gdbheap.kernel.arrays import suits
 from gdbheap.lazy import dataclass, np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import without
@@ -115,14 +115,13 @@ def read_graph(
     reached, once per MiB. Ctrl-C keeps what is read."""
     finder, pointer_size = PointerFilter(blocks, machine), machine.pointer_size
     head = np.zeros((len(blocks), HEAD // pointer_size), finder.type)
-    found = _Found(np.int32, np.uint32, np.int32, np.uint32)
     if sieve is None or not _within(finder.bounds, sieve.bounds):
         sieve = PointerScan(machine, blocks.ranges())
     hidden = sieve.hidden
     sieve.first_words.give(blocks.start, head)
     gaps = [gap for span in blocks.ranges() for gap in sieve.gaps(*span)]
     done: list[tuple[int, int]] = []
-    static = _Static(sieve.files, pointer_size)
+    static, found = _Static(sieve.files, pointer_size), FoundEdges(finder, sieve.count)
     interrupted = False
 
     def read() -> Iterator[Piece]:
@@ -136,7 +135,7 @@ def read_graph(
 
     try:
         for piece in merge(sieve.pieces(), read(), key=itemgetter(0)):
-            found.add(*_edges(finder, blocks, static.taken_from(piece)))
+            found.add(static.taken_from(piece))
     except KeyboardInterrupt:
         interrupted = True
     source, place, target, offset = found.columns()
@@ -166,28 +165,45 @@ def unread_graph(blocks: Blocks, pointer_size: int) -> PointerEdges:
     return PointerEdges(source, place, target, offset, head, unread, True)
 
 
-def _edges(
-    finder: PointerFilter, blocks: Blocks, piece: tuple[int, int, Places, NDArray[np.uint64]]
-) -> tuple[NDArray[Any], ...]:
-    """Return source, place in it, target and offset of each pointer in a piece of memory: its address and size, places
-    in it and the words there."""
-    address, size, place, words = piece
-    # Only the blocks that reach into this piece can be the words' own: a small search instead of a large one.
-    first, last = np.searchsorted(blocks.start, np.array([address, address + size], np.uint64)).tolist()
-    near = slice(max(first - 1, 0), last)
-    if near.start == near.stop:
-        return np.empty(0), np.empty(0), np.empty(0), np.empty(0)
-    compiled = blocks.starts.compiled()
-    if compiled is not None and words.dtype == np.uint64 and suits(words, blocks.end):
-        fast, table = compiled
-        return fast.edges(table, blocks.end, (address, np.ascontiguousarray(place, np.uint32), words))
-    place, target, offset = finder.aim(place, words)
-    where = np.uint64(address) + place.astype(np.uint64) * np.uint64(finder.pointer_size)
-    source = near.start - 1 + np.searchsorted(blocks.start[near], where, side="right")
-    alive = (where >= blocks.start[source]) & (where < blocks.end[source])
-    if not alive.all():
-        source, where, target, offset = source[alive], where[alive], target[alive], offset[alive]
-    return source, _held(where - blocks.start[source]), target, _held(offset)
+class FoundEdges:
+    """Finds the pointers from block to block in pieces of memory (pointer_scan.py): source, place in it, target and
+    offset of each."""
+
+    def __init__(self, finder: PointerFilter, words: int = 0) -> None:
+        """So many words are expected."""
+        self._finder, self._blocks = finder, finder.blocks
+        self._found = _Found(np.int32, np.uint32, np.int32, np.uint32)
+        compiled = self._blocks.starts.compiled() if finder.type == np.uint64 and suits(self._blocks.end) else None
+        self._fast = None if compiled is None else compiled[0].edges(compiled[1], self._blocks.end)
+        if self._fast is not None:
+            self._fast.reserve(words)
+
+    def add(self, piece: Piece) -> None:
+        """Add the edges of a piece."""
+        address, size, place, words = piece
+        # Only the blocks that reach into this piece can be the words' own: a small search instead of a large one.
+        start = self._blocks.start
+        first, last = np.searchsorted(start, np.array([address, address + size], np.uint64)).tolist()
+        near = slice(max(first - 1, 0), last)
+        if near.start == near.stop:
+            return
+        if self._fast is not None:
+            self._fast.add(
+                (address, np.require(place, np.uint32, ["C", "A"]), np.require(words, np.uint64, ["C", "A"]))
+            )
+            return
+        finder, end = self._finder, self._blocks.end
+        place, target, offset = finder.aim(place, words)
+        where = np.uint64(address) + place.astype(np.uint64) * np.uint64(finder.pointer_size)
+        source = near.start - 1 + np.searchsorted(start[near], where, side="right")
+        alive = (where >= start[source]) & (where < end[source])
+        if not alive.all():
+            source, where, target, offset = source[alive], where[alive], target[alive], offset[alive]
+        self._found.add(source, _held(where - start[source]), target, _held(offset))
+
+    def columns(self) -> tuple[Any, ...]:
+        """Return all of them."""
+        return self._found.columns() if self._fast is None else self._fast.columns()
 
 
 def read_heads(

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
@@ -58,15 +60,22 @@ class Hidden:
         self._sample(words)
         if not self._may_have_tags or not len(within) or within.max() <= self._address:
             return places, within
-        within = untagged(within, self._machine)
-        has_tag = within > self._address
-        rows = np.flatnonzero(has_tag)
-        piece = (within[rows] & self._address) >> np.uint64(_PIECE_BITS)
-        rows = rows[self._pieces[piece.astype(np.intp)]]
+        near, others, tagged = self._parted(places, untagged(within, self._machine))
+        rows = np.flatnonzero(self._pieces[((tagged & self._address) >> np.uint64(_PIECE_BITS)).astype(np.intp)])
         if len(rows):
-            self._places.append(np.uint64(address) + places[rows].astype(np.uint64) * np.uint64(self._pointer_size))
-            self._tagged.append(within[rows])
-        return places[~has_tag], within[~has_tag]
+            self._places.append(np.uint64(address) + others[rows].astype(np.uint64) * np.uint64(self._pointer_size))
+            self._tagged.append(tagged[rows])
+        return near
+
+    def _parted(self, places: Places, words: Words) -> tuple[tuple[Places, Words], Places, Words]:
+        """Return the words without tags (and their places), and the places of the others, and these."""
+        fast = kernel()
+        if fast is not None and words.dtype == np.uint64 and suits(places, words):
+            near = places.astype(np.uint32, copy=False)
+            count, others, tagged = fast.part(near, words, int(self._address))
+            return (near[:count], words[:count]), others, tagged
+        has_tag = words > self._address
+        return (places[~has_tag], words[~has_tag]), places[has_tag], words[has_tag]
 
     def tagged(self) -> tuple[Words, Words]:
         """Return where each word with a tag lies, and the word."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.hidden import Hidden
-from gdbheap.kernel.kernel import kernel, suits
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
@@ -131,6 +132,11 @@ class PointerScan:
         else:
             self._start.insert(index, start)
             self._end.insert(index, end)
+
+    @property
+    def count(self) -> int:
+        """How many words were kept."""
+        return sum(len(words) for _, _, _, words in self._pieces)
 
     def pieces(self) -> Iterator[Piece]:
         """Yield what was kept in order of address, and let go of each: where a read began, how many bytes long it

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import MORE, NONE, Adjacency
 from gdbheap.analysis.pointers.chains import shortened
-from gdbheap.kernel.kernel import kernel, suits
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import distinct
 

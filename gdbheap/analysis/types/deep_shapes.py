@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.shapes import FAR, MIX, static_shapes
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.kernel.kernel import kernel, suits
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import are_among, codes_of, distinct, firsts_of
 

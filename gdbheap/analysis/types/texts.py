@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.kernel.kernel import kernel, suits
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.first_words import HEAD

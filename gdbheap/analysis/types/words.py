@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.types.slots import BYTES, MIXED, PADDING, VOID, Layouts
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.kernel.kernel import kernel, suits
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import dataclass, fields, np
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from gdbheap.glibc.chunk_table import IS_MMAPPED
 from gdbheap.glibc.layout import Layout
-from gdbheap.kernel.kernel import kernel, suits
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:

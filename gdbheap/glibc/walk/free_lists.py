@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.walk.links import fast_links, fits_fastbins
 from gdbheap.glibc.walk.walk import Walk
-from gdbheap.kernel.kernel import kernel, suits
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import np
 from gdbheap.process.columns.starts import Starts
 

@@ -8,6 +8,8 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.walk.chain import Chain
 from gdbheap.glibc.walk.links import may_be_listed
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.memory import BLOCK, SMALLEST_PAGE, Memory, ReadProgress
 
@@ -26,6 +28,10 @@ INTERRUPTED = "interrupted"
 # Where a chunk takes less than this many bytes of the block before, the next block's are found all at once; larger ones
 # are sooner stepped over.
 _CLOSE = 700
+
+# So much of a chunk that reaches behind what was read is read with the next block, for who looks on: to read it apart
+# costs more.
+_TAIL = 1 << 16
 
 # So many chunks are looked at together for what a free list may hold.
 _MANY = 1 << 15
@@ -109,25 +115,39 @@ class Walker:
         ends the walk.
         """
         pieces = _Pieces(self.layout)
-        at = start
+        at = seen = start
         why, raw = INTERRUPTED if self.stopped else AT_LIMIT, 0
         try:
             while at < limit and why == AT_LIMIT:
-                size = self._fill(at, limit)
+                tail = self._tail(at - seen)
+                size = self._fill(at - tail, limit, tail) if tail else 0
+                if not size:
+                    tail, size = 0, self._fill(at, limit)
                 if not size:
                     why = UNREADABLE
                     break
-                at, why, raw = self._walk_block(at, size, limit, pieces)
+                seen = at - tail + size
+                at, why, raw = self._walk_block(at, (tail, size), limit, pieces)
                 if self._progress:
                     self._progress(at)
         except KeyboardInterrupt:
             why, self.stopped = INTERRUPTED, True
         return pieces.joined(at, why, raw)
 
-    def _fill(self, at: int, limit: int) -> int:
+    def _tail(self, unseen: int) -> int:
+        """Return how much is to be read before the next header, of so many bytes that were not."""
+        return unseen if self._onlooker is not None and 0 < unseen <= _TAIL and not unseen % self._pointer_size else 0
+
+    def _fill(self, at: int, limit: int, tail: int = 0) -> int:
         """Read a block from `at`, or what of it lies before the next unreadable page; return the bytes read, 0 for
-        none."""
+        none. A `tail` of so many bytes before the next header is read with a whole block or not at all."""
         want = min(len(self._buffer), limit - at)
+        if tail:
+            try:
+                self.memory.read_into(at, self._buffer[:want])
+            except MemoryFault:
+                return 0
+            return want
         # A header with fd and bk; before `limit` there may be room for the header alone.
         least = max(min(4 * self._pointer_size, want), 2 * self._pointer_size)
         to_page_end = SMALLEST_PAGE - at % SMALLEST_PAGE
@@ -141,19 +161,29 @@ class Walker:
             return size
         return 0
 
-    def _walk_block(self, base: int, size: int, limit: int, pieces: _Pieces) -> tuple[int, str, int]:
-        """Walk what the buffer holds, into `pieces`; return the next header's address, why it ended, the size word
-        there."""
-        words = np.frombuffer(self._buffer, self._type, size // self._pointer_size)
+    def _walk_block(self, base: int, read: tuple[int, int], limit: int, pieces: _Pieces) -> tuple[int, str, int]:
+        """Walk what the buffer holds, into `pieces`: `read` are the bytes of a tail before the header at `base`, and
+        all bytes. Return the next header's address, why it ended, the size word there."""
+        before, size = (each // self._pointer_size for each in read)
+        everything = np.frombuffer(self._buffer, self._type, size)
+        words = everything[before:]
         rows, position, why, last = self._chase(words, (limit - base) // self._pointer_size)
-        self._close_chunks = len(rows) * _CLOSE > size
+        self._close_chunks = len(rows) * _CLOSE > len(words) * self._pointer_size
         if len(rows):
+            pieces.add(*self._columns(words, rows, base))
+        if self._onlooker is not None:
+            self._onlooker.see(base - read[0], everything, rows + 1 + before)
+        return base + (position - 1) * self._pointer_size, why, last
+
+    def _columns(self, words: NDArray[np.uint64], rows: NDArray[np.intp], base: int) -> _Columns:
+        """Return address, size word, fd and bk of the chunks of which the size words are at `rows`."""
+        fast = kernel()
+        if fast is not None and words.dtype == np.uint64 and rows.dtype == np.int64 and suits(words, rows):
+            address, raw, fd, bk = fast.columns(words, rows, base)
+        else:
             address = np.uint64(base) + (rows - 1).astype(np.uint64) * np.uint64(self._pointer_size)
             raw, fd, bk = (words[rows + index].astype(np.uint64, copy=False) for index in range(3))
-            pieces.add(address, raw, fd, bk)
-        if self._onlooker is not None:
-            self._onlooker.see(base, words, rows + 1)
-        return base + (position - 1) * self._pointer_size, why, last
+        return address, raw, fd, bk
 
     def _chase(self, words: NDArray[np.uint64], limit: int) -> tuple[NDArray[np.intp], int, str, int]:
         """Return the index of each chunk's size word, the index where the next would be, why the chase ended there,

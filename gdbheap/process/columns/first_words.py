@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import CompiledLoops, kernel
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ class FirstWords:
         last word."""
         if not len(mem):
             return
+        fast = _kernel_for(words, mem)
+        if fast is not None and mem.dtype == np.int64:
+            self._pieces.append((base, mem.astype(np.uint32), fast.heads(words, mem)))
+            return
         head = np.zeros((len(mem), HEAD // words.itemsize), words.dtype)
         for column in range(head.shape[1]):
             # In order of address: the last alone may lie too near to the end.
@@ -38,6 +44,10 @@ class FirstWords:
         known = np.zeros(len(start), np.bool_)
         while self._pieces:
             base, places, words = self._pieces.pop()
+            fast = _kernel_for(start, head, words)
+            if fast is not None:
+                fast.give(start, (base, places, words), head, known)
+                continue
             mem = np.uint64(base) + places.astype(np.uint64) * np.uint64(words.itemsize)
             first = int(np.searchsorted(start, mem[0]))
             near = start[first : int(np.searchsorted(start, mem[-1], side="right"))]
@@ -50,3 +60,9 @@ class FirstWords:
             head[rows] = words[place]
             known[rows] = True
         return known
+
+
+def _kernel_for(*arrays: NDArray[Any]) -> CompiledLoops | None:
+    """Return the compiled kernel, if it takes such arrays: of 64-bit words."""
+    fast = kernel()
+    return fast if fast is not None and suits(*arrays) and all(each.itemsize == 8 for each in arrays) else None

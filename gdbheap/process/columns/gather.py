@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.errors import MemoryFault
-from gdbheap.kernel.kernel import kernel, suits
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import kernel
 from gdbheap.lazy import np
-from gdbheap.process.memory import BLOCK, Memory
+from gdbheap.process.memory import BLOCK, Memory, read_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +42,21 @@ def gather_known(
         place[order] = np.arange(len(order))
         words, known = gather_known(memory, pointer_size, addresses[order], count)
         return words[place], known[place]
+    words = np.zeros((len(addresses), count), np.uint64)
+    if words.itemsize == pointer_size:
+        known = read_rows(memory, addresses, words)
+        if known.any():
+            rest = np.flatnonzero(~known | (addresses % np.uint64(pointer_size) != 0))
+            if len(rest):
+                words[rest], known[rest] = _gathered(memory, pointer_size, addresses[rest], count)
+            return words, known
+    return _gathered(memory, pointer_size, addresses, count)
+
+
+def _gathered(
+    memory: Memory, pointer_size: int, addresses: NDArray[np.uint64], count: int
+) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """Do as gather_known() with addresses that ascend, by wide reads."""
     columns = addresses, np.zeros((len(addresses), count), np.uint64), np.zeros(len(addresses), np.bool_)
     buffer = memoryview(bytearray(BLOCK))
     few: _Few = ([], [])

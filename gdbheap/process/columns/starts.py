@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.kernel.kernel import CompiledLoops, CompiledStarts, Regions, kernel, suits
+from gdbheap.kernel.arrays import suits
+from gdbheap.kernel.kernel import CompiledLoops, kernel
+from gdbheap.kernel.tables import CompiledStarts, Regions
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -45,8 +47,8 @@ class Starts:
         last = np.concatenate((first[1:], [len(starts)])) - 1
         low = starts[first]
         length = starts[last] - low + np.uint64(1)
-        # Some four places of the table for each start: few addresses have to be stepped on from there.
-        shift = max(int(length.sum() // np.uint64(len(starts))).bit_length() - 3, 4)
+        # Some two places of the table for each start: few addresses have to be stepped on from there.
+        shift = max(int(length.sum() // np.uint64(len(starts))).bit_length() - 2, 4)
         return Regions(low, first, length >> np.uint64(shift)), shift
 
     def _fill(self) -> NDArray[np.int32]:

@@ -11,15 +11,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from io import FileIO
+from typing import TYPE_CHECKING
 
 from gdbheap.errors import MemoryFault, NoProcess
 from gdbheap.files import open_regular
 from gdbheap.kernel.kernel import kernel
+from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file, read_mapped_file
 from gdbheap.process.live.vector_reads import read_spans
 from gdbheap.process.memory import Memory
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Beyond it no file offset reaches: vsyscall's page alone lies there.
 _LAST_OFFSET = (1 << 63) - 1
@@ -54,12 +59,15 @@ class LiveMemory:
         self._pid = pid
         self._file = _open(f"/proc/{pid}/mem")
         self._number = -1 if self._file is None else self._file.fileno()
+        self._handles = pid, self._number
         self._pagemap = _open(f"/proc/{pid}/pagemap") if space is not None else None
         self._blocks: dict[int, bytes] = {}
         self._vma = VMA(0, 0, "---p")
         # Whether the noted mapping's untouched pages need not be read from the process.
         self._sparse = False
         self._anonymous: AddressSpace | None = None
+        # Where private anonymous memory begins, and ends.
+        self._private: tuple[NDArray[np.uint64], NDArray[np.uint64]] | None = None
         self._mapped: tuple[VMA, FileIO | None] | None = None
 
     def read(self, address: int, size: int) -> bytes:
@@ -92,6 +100,38 @@ class LiveMemory:
         could be done at once."""
         return self._file is not None and read_spans(self._pid, spans, buffer) == len(buffer)
 
+    def read_rows(self, addresses: NDArray[np.uint64], rows: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+        """Fill rows with the bytes from each address on, which ascend: those that lie in pages that the process has
+        touched, of private anonymous memory. Return which these are; None where there is no such short way."""
+        fast, size = kernel(), rows.shape[1]
+        if fast is None or self._file is None or self._pagemap is None or size > KERNEL_PAGE:
+            return None
+        if self._private is None:
+            spans = [(vma.start, vma.end) for vma in _side_by_side(self._space or ())]
+            start, end = np.array(spans, np.uint64).reshape(-1, 2).T
+            self._private = np.ascontiguousarray(start), np.ascontiguousarray(end)
+        addresses = np.ascontiguousarray(addresses)
+        last = addresses + np.uint64(size - 1)
+        held = np.flatnonzero(fast.inside(*self._private, addresses) & fast.inside(*self._private, last))
+        held = held[self._are_touched(addresses[held]) & self._are_touched(last[held])]
+        found = np.empty((len(held), size), np.uint8)
+        if not fast.read_rows(self._handles, addresses[held], found):
+            return None
+        known = np.zeros(len(addresses), np.bool_)
+        known[held], rows[held] = True, found
+        return known
+
+    def _are_touched(self, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Return which of the addresses, which ascend, lie in pages that the process has touched."""
+        index = addresses // np.uint64(_BLOCK)
+        begins = np.ones(len(index), np.bool_)
+        np.not_equal(index[1:], index[:-1], out=begins[1:])
+        touched = b"".join(self._blocks.get(each) or self._load(each) for each in index[begins].tolist())
+        page = addresses // np.uint64(KERNEL_PAGE) % np.uint64(_BLOCK_ENTRIES)
+        place = (np.cumsum(begins) - 1) * _BLOCK_ENTRIES + page.astype(np.int64)
+        found: NDArray[np.bool_] = np.frombuffer(touched, np.bool_)[place]
+        return found
+
     def _read_piece(self, address: int, buffer: memoryview) -> int:
         """Fill the front of `buffer`, at most to the end of one mapping and of one block of pagemap; return how many
         bytes; raise OSError."""
@@ -110,10 +150,8 @@ class LiveMemory:
         OSError."""
         size, within = len(buffer), address % _BLOCK
         fast = kernel() if size > KERNEL_PAGE and not self._vma.is_file else None
-        if (
-            fast is not None
-            and fast.read_pages(self._number, address, buffer, touched[within // KERNEL_PAGE :], KERNEL_PAGE) == size
-        ):
+        pages = touched[within // KERNEL_PAGE :]
+        if fast is not None and fast.read_pages(self._handles, address, buffer, pages, KERNEL_PAGE) == size:
             return size
         page, last = within // KERNEL_PAGE, (within + size - 1) // KERNEL_PAGE
         done = 0
