@@ -34,6 +34,8 @@ def reason(names: BlockNames, block: int) -> str:
         How.CONTENTS: "its contents",
         How.APPENDED: "it holds such an object and, right behind that, what its own pointer leads to",
     }.get(how)
+    if how == How.INSIDE and not types.parent_place[block]:
+        by_itself = "a vtable pointer in it"
     return by_itself or _by_what_leads(how, role, _leading(names, block))
 
 

@@ -17,9 +17,12 @@ _DEFAULTS = (
     "std::default_delete<",
     "std::pmr::polymorphic_allocator<",
     "(__gnu_cxx::_Lock_policy)",
+    "__gnu_cxx::_S_",
 )
 # Inline namespaces of the two libraries.
 _INLINE = regex(r"\bstd::(?:__cxx11|__1|__8|__ndk1)::")
+# What clang writes behind a number that is an argument.
+_VALUE = regex(r"^(-?\d+)[ulUL]+$")
 _STRINGS = {
     "std::basic_string<char>": "std::string",
     "std::basic_string<wchar_t>": "std::wstring",
@@ -74,7 +77,7 @@ class _Reader:
     def _arguments(self, depth: int) -> list[str]:
         found = []
         while self._at < len(self._text):
-            found.append(self.name(depth).strip())
+            found.append(_VALUE.sub(r"\1", self.name(depth).strip()))
             ended = self._text[self._at : self._at + 1]
             self._at += 1
             if ended != ",":

@@ -161,9 +161,9 @@ class BlockTypes:
         number = int(self.type[block])
         if number != NONE:
             count, name = int(self.count[block]), self.type_name(number)
-            if int(self.how[block]) == How.INSIDE:
-                return f"block with {name} at +{int(self.part[block]):#x}"
-            return name + (f"[{count}]" if count else "")
+            name += f"[{count}]" if count else ""
+            inside = int(self.how[block]) == How.INSIDE
+            return f"block with {name} at +{int(self.part[block]):#x}" if inside else name
         label = int(self.label[block])
         return self.labels[label] if label >= 0 else ""
 

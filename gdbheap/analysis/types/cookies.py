@@ -39,6 +39,9 @@ def counted_arrays(state: TypingState, words: TypedWords) -> Claims:
         parent_place=chosen.place,
     )
     found.confidence[:] = chosen.trust
+    # (Nobody has a pointer to what new[] writes: that is a header of the program's own, of more than one word.)
+    front = words.target[(words.offset == 0) & (words.code >= 0)]
+    found.how[np.isin(found.block, front)] = How.INSIDE
     return found
 
 

@@ -46,6 +46,17 @@ class Embedded:
         """Whether objects of type `number` begin with one of `other`."""
         return number == other or any(holder == number and not offset for holder, offset in self.holders(other))
 
+    def derived(self, number: int) -> tuple[int, ...]:
+        """Return the classes whose first base class the type is."""
+        if self._direct is None:
+            self._direct = self._all_direct()
+        holders = (holder for holder, place in self._direct.get(number, ()) if not place)
+        return tuple(dict.fromkeys(each for each in holders if self._has_base(each, number)))
+
+    def _has_base(self, holder: int, number: int) -> bool:
+        members = self._book.info(holder).members
+        return any(each.kind is MemberKind.BASE and self._book.stripped(each.type) == number for each in members)
+
     def at(self, number: int, offset: int) -> tuple[int, ...]:
         """Return the structs that begin at the offset of objects of a type, the outermost first: itself at 0, its base
         classes and members."""

@@ -110,6 +110,8 @@ def enter_inner(state: TypingState, words: TypedWords) -> TypedWords:
     state.inner = state.inner.with_more(start, start + size, words.code)
     known = state.type[words.target] >= 0
     nearer = known & (words.offset < state.part[words.target]) & (state.count[words.target] == 0)
+    # (What a vtable tells of the whole rest of a block stays its name.)
+    nearer &= ~np.isin(words.target, state.behind.block)
     _keep_as_inner(state, distinct(words.target[nearer]))
     state.take(_named(words))
     edges = state.edges_of(distinct(words.target))

@@ -158,6 +158,19 @@ def _string(book: TypeBook, info: TypeInfo) -> Targets | None:
     return {first: SlotTarget(book.stripped(value), many=True), **own}
 
 
+def _owned_array(book: TypeBook, info: TypeInfo) -> Targets | None:
+    """What a std::unique_ptr<T[]> owns, of numbers and pointers. (Of a class new[] may write a number in front.)"""
+    value = info.arguments[0] if info.arguments else NONE
+    array = book.info(book.stripped(value)) if value != NONE else None
+    if array is None or array.kind is not TypeKind.ARRAY or book.stripped(array.target) == NONE:
+        return None
+    element = book.stripped(array.target)
+    if book.info(element).kind is TypeKind.STRUCT:
+        return None
+    # (A deleter that takes room comes last in memory: the library's tuple has its elements backwards.)
+    return {info.size - book.pointer_size: SlotTarget(element, many=True)}
+
+
 def _list_node(book: TypeBook, info: TypeInfo) -> Targets | None:
     """A node's links, and so those of the list's own node, which its object has."""
     arguments = _first_arguments(info)
@@ -229,6 +242,7 @@ def _hash_node(book: TypeBook, info: TypeInfo) -> Targets | None:
 _RULES: tuple[tuple[str, Callable[[TypeBook, TypeInfo], Targets | None]], ...] = (
     ("std::vector<", _vector),
     ("std::__cxx11::basic_string<", _string),
+    ("std::unique_ptr<", _owned_array),
     *((each, _list_node) for each in _LISTS),
     ("std::_List_node<", _list_node),
     ("std::forward_list<", _forward_node),

@@ -38,6 +38,8 @@ _AS_GOOD = 2
 # So many types of holders are tried for what they hold.
 _MOST_KINDS = 4
 _MOST_EDGES = 1 << 16
+# So deep are base classes gone through.
+_MOST_BASES = 16
 # What is no multiple of a type's size by more than malloc's rounding is no array of it.
 _ROUNDED = 16
 
@@ -63,7 +65,8 @@ class _Guess:
 
 def parts(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims:
     """Return claims of the blocks that these words point to."""
-    words = _first_of_each(state, waiting)
+    # (What a part of a block says is less than its vtable does.)
+    words = _first_of_each(state, waiting.at(~np.isin(waiting.target, state.behind.block)))
     which = codes_of(words.code, words.offset, state.room[words.target])
     count = np.bincount(which)
     order = np.argsort(which, kind="stable")
@@ -237,15 +240,28 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
         return found
     if fits_loosely(np.array([room]), np.array([size]), layouts.overhead)[0]:
         found.append(_Guess(number, 0, 0, How.MEMBER, 1))
-    count = room // size
+    count, derived = room // size, _derived(state, number, room)
     # (A block with pages of its own is rounded up to these.)
     rounded = room - count * size < _ROUNDED or exact(count * size)
     if count > 1 and rounded and number not in state.tag_rules:
         found.append(_Guess(number, 0, count, How.ARRAY, 2))
+        if derived != number:
+            found.append(_Guess(derived, 0, 0, How.PART, 2, whole=False))
     growing = _growing(state, embedded, number, 0, room)
     # (With nothing else to be a part of, it is rather itself, or several.)
     found += [each if holders else replace(each, rank=3) for each in growing]
-    return [*found, _Guess(number, 0, 0, How.PART, 4, whole=False)]
+    return [*found, _Guess(derived, 0, 0, How.PART, 4, whole=False)]
+
+
+def _derived(state: TypingState, number: int, room: int) -> int:
+    """Return the one class that has the type as its base and fits into the room, with more behind it; the type itself
+    where there are several, or none. (C++ seldom makes objects of what is a base.)"""
+    for _ in range(_MOST_BASES):
+        classes = state.embedded.derived(number)
+        if len(classes) != 1 or state.book.info(classes[0]).size > room:
+            break
+        number = classes[0]
+    return number
 
 
 def _is_aligned(state: TypingState, number: int) -> bool:

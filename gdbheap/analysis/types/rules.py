@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.bytes_and_pointers import bytes_and_pointers
 from gdbheap.analysis.types.claims import Claims
+from gdbheap.analysis.types.classes_behind import classes_behind
 from gdbheap.analysis.types.coroutine_frames import coroutine_claims
 from gdbheap.analysis.types.functions import function_claims
 from gdbheap.analysis.types.libcxx import libcxx_targets
@@ -32,6 +33,6 @@ LAYOUT_RULES: tuple[LayoutRule, ...] = (container_targets, libcxx_targets)
 # Before all else: what blocks say themselves (vtables).
 FIRST_CLAIMS: tuple[ClaimRule, ...] = (vtable_claims, function_claims, coroutine_claims)
 # When typed pointers have told all: called again as long as it says anything new.
-LATER_CLAIMS: tuple[ClaimRule, ...] = (bytes_and_pointers,)
+LATER_CLAIMS: tuple[ClaimRule, ...] = (classes_behind, bytes_and_pointers)
 # At the end.
 DEAD_RULES: tuple[DeadRule, ...] = (unused_room,)

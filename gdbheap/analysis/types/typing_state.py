@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.adjacency import begins
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+from gdbheap.analysis.types.behind import nothing_behind
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims
 from gdbheap.analysis.types.embedded import Embedded
@@ -94,6 +95,8 @@ class TypingState:
         self.in_function: dict[int, frozenset[int]] = {}
         # Blocks whose type the functions of what they hang on tell.
         self.told_by_functions = np.zeros(count, np.bool_)
+        # Objects with vtables behind something else in their blocks.
+        self.behind = nothing_behind()
         # Objects in blocks that are more than those; and the blocks that may hold some.
         self.inner = no_inner()
         self.loose = np.zeros(count, np.bool_)

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.objects.cxx_classes import CxxClasses, VTable
+from gdbheap.analysis.types.behind import Behind
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims
 from gdbheap.analysis.types.class_names import ClassNames
+from gdbheap.analysis.types.classes_behind import behind_others, elsewhere
 from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.static_words import data_of_modules, words_into
 from gdbheap.analysis.types.typing_state import TypingState
@@ -36,14 +38,21 @@ def vtable_claims(state: TypingState) -> Iterator[Claims]:
     values, _, which = coded(word)
     order, ends = rows_of_each(which, len(values))
     counts = np.diff(ends, prepend=0)
+    others: list[Behind] = []
+    in_front = np.zeros(len(state), np.bool_)
     for index in np.argsort(-counts, kind="stable")[:_MOST].tolist():
         address = int(values[index])
         vtable = classes.vtable(address)
         types = names.find(vtable.name) if vtable is not None else ()
-        if vtable is None or not types:
+        if vtable is None:
             continue
         rows = order[int(ends[index]) - int(counts[index]) : int(ends[index])]
-        yield from _of_class(state, vtable, types, block[rows], place[rows] - vtable.offset)
+        start = place[rows] - vtable.offset
+        in_front[block[rows[start == 0]]] = True
+        others.append(elsewhere(types, block[rows], start))
+        if types:
+            yield from _of_class(state, vtable, types, block[rows], start)
+    state.behind = behind_others(state, others, in_front)
 
 
 def _of_class(
