@@ -7,6 +7,7 @@ import re
 
 from gdbheap.lazy import regex
 
+_OF_RESOURCES = "std::pmr::polymorphic_allocator<"
 # What a template's argument is by default: left out where it stands at the end.
 _DEFAULTS = (
     "std::allocator<",
@@ -15,10 +16,11 @@ _DEFAULTS = (
     "std::hash<",
     "std::equal_to<",
     "std::default_delete<",
-    "std::pmr::polymorphic_allocator<",
+    _OF_RESOURCES,
     "(__gnu_cxx::_Lock_policy)",
     "__gnu_cxx::_S_",
 )
+_OF_STD = regex(r"\bstd::(?=\w+$)")
 # Inline namespaces of the two libraries.
 _INLINE = regex(r"\bstd::(?:__cxx11|__1|__8|__ndk1)::")
 # What clang writes behind a number that is an argument.
@@ -26,6 +28,7 @@ _VALUE = regex(r"^(-?\d+)[ulUL]+$")
 _STRINGS = {
     "std::basic_string<char>": "std::string",
     "std::basic_string<wchar_t>": "std::wstring",
+    "std::pmr::basic_string<char>": "std::pmr::string",
     "std::basic_string_view<char>": "std::string_view",
 }
 # Longer names and deeper ones are left as they are.
@@ -38,10 +41,11 @@ def short_name(name: str) -> str:
     """Return the name with default arguments left out and std::string by that name; the name itself where its
     brackets do not match."""
     if "<" not in name or len(name) > _LONGEST:
-        return _INLINE.sub("std::", name)
+        return _INLINE.sub("std::", name).rstrip()
     read = _Reader(_INLINE.sub("std::", name))
     short = read.name(0)
-    return short if read.is_done else name
+    # (gcc ends the names of closures with a space.)
+    return short.rstrip() if read.is_done else name
 
 
 class _Reader:
@@ -66,7 +70,8 @@ class _Reader:
                 return found
             self._at += 1
             if char == "<" and re.search(r"operator\s*$", found) is None and depth < _DEEPEST:
-                arguments = self._arguments(depth + 1)
+                arguments, is_pmr = self._arguments(depth + 1)
+                found = _OF_STD.sub("std::pmr::", found) if is_pmr else found
                 found += "<" + ", ".join(arguments) + ">"
                 found = _with_known(found)
                 continue
@@ -74,8 +79,9 @@ class _Reader:
             found += char
         return found
 
-    def _arguments(self, depth: int) -> list[str]:
-        found = []
+    def _arguments(self, depth: int) -> tuple[list[str], bool]:
+        """Return the arguments but for what the library fills in, and whether memory comes from a resource."""
+        found, is_pmr = [], False
         while self._at < len(self._text):
             found.append(_VALUE.sub(r"\1", self.name(depth).strip()))
             ended = self._text[self._at : self._at + 1]
@@ -86,8 +92,8 @@ class _Reader:
         else:
             self._closed = False
         while len(found) > 1 and found[-1].startswith(_DEFAULTS):
-            found.pop()
-        return found
+            is_pmr |= found.pop().startswith(_OF_RESOURCES)
+        return found, is_pmr
 
 
 def _with_known(text: str) -> str:

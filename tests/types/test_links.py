@@ -8,6 +8,8 @@ from gdbheap.types.links import Link, links_named, links_to_follow
 from gdbheap.types.short_names import short_name
 
 STRING = "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >"
+RESOURCE = "std::pmr::polymorphic_allocator"
+PMR_STRING = f"std::__cxx11::basic_string<char, std::char_traits<char>, {RESOURCE}<char> >"
 
 
 def links(*names):
@@ -66,6 +68,9 @@ def test_a_link_is_named_whole_or_by_its_last_part(wanted, found):
         ("Row<int, 12UL>", "Row<int, 12>"),
         ("std::shared_ptr_access<A, __gnu_cxx::_S_atomic>", "std::shared_ptr_access<A>"),
         ("std::shared_ptr_access<A, (__gnu_cxx::_Lock_policy)2>", "std::shared_ptr_access<A>"),
+        (f"std::vector<{PMR_STRING}, {RESOURCE}<{PMR_STRING} > >", "std::pmr::vector<std::pmr::string>"),
+        (f"std::_List_node<{PMR_STRING} >", "std::_List_node<std::pmr::string>"),
+        ("start()::<lambda(int)> ", "start()::<lambda(int)>"),
         ("Odd<(1>2)>", "Odd<(1>2)>"),
         ("Broken<", "Broken<"),
         ("Broken<A, std::allocator<A>", "Broken<A, std::allocator<A>"),

@@ -48,6 +48,19 @@ def function_claims(state: TypingState) -> Iterator[Claims]:
                 yield from finder.claimed(name, types, owners)
 
 
+def name_closures(state: TypingState) -> None:
+    """Have structs without a name go by that of the one closure that the blocks of that type are. (clang gives the
+    types of closures none.)"""
+    told: dict[int, set[str]] = {}
+    for block, name in state.names.items():
+        number = int(state.type[block])
+        if number != NONE and not state.book.info(number).name:
+            told.setdefault(number, set()).add(name)
+    for number, names in told.items():
+        if len(names) == 1:
+            state.book.change(number, replace(state.book.info(number), name=names.pop()))
+
+
 def _in_blocks(state: TypingState) -> tuple[Words, Words]:
     """Return (address, word) of the words of blocks that point to code."""
     code = [(vma.start, vma.end) for vma in state.process.address_space if vma.is_file and vma.executable]

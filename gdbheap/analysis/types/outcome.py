@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence, Role
 from gdbheap.analysis.types.doubts import doubt_contents
+from gdbheap.analysis.types.functions import name_closures
 from gdbheap.analysis.types.root_words import covering_roots, root_words
 from gdbheap.analysis.types.rules import DEAD_RULES
 from gdbheap.analysis.types.slots import MIXED, PADDING, VOID
@@ -34,6 +35,7 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
     firm, dead = np.zeros(len(graph.source), np.bool_), np.zeros(len(graph.source), np.bool_)
     firm[typed] = _are_pointers(words) & (words.trust >= Confidence.LIKELY)
     doubt_contents(state)
+    name_closures(state)
     sure = (state.confidence == Confidence.CERTAIN) & state.whole
     dead[typed] = (words.code == PADDING) & sure[words.parent]
     dead &= ~firm
