@@ -51,15 +51,18 @@ class Closures:
             self._known[manager] = self._read(manager)
         return self._known[manager]
 
-    def _read(self, manager: int) -> str:
+    def managed(self, manager: int) -> str:
+        """Return what the manager holds, wherever that is; "" where it is no manager."""
         if not self._lookup.is_code(manager):
             return ""
         symbol = self._lookup.symbol(manager)
         match = _MANAGER.fullmatch(symbol.name) if symbol is not None else None
-        if match is None or not self._allocates(manager):
-            return ""
-        arguments = template_arguments(match["handler"] or match["base"])
+        arguments = template_arguments(match["handler"] or match["base"]) if match is not None else ()
         return arguments[-1] if arguments else ""
+
+    def _read(self, manager: int) -> str:
+        name = self.managed(manager)
+        return name if name and self._allocates(manager) else ""
 
     def _allocates(self, function: int) -> bool:
         """Whether the function, or one of the manager's own that it calls, calls operator new."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _ANY = regex(r"std::any::_Manager_external<(?P<type>.*)>::_S_manage\(.*")
 _HANDLERS = ("std::_Function_handler<", "std::_Function_base::_Base_manager<")
+# So many words of a closure lie in the std::function.
+_IN_ITSELF = 2
 # So many different functions are asked about, the most frequent first.
 _MOST = 1 << 12
 
@@ -98,15 +100,21 @@ class _Held:
         match = _ANY.fullmatch(symbol.name)
         if match is not None:
             return match["type"], self._names.find(match["type"]), -1
-        functor = self._closures.functor(manager)
-        if not functor:
+        functor = self._closures.functor(manager) or self._closures.managed(manager)
+        types = self._functors(functor) if functor else ()
+        if not functor or (not self._closures.functor(manager) and not self._are_large(types)):
             return None
-        types = self._functors(functor)
         for number in types:
             info = self._state.book.info(number)
             if not info.name or "<lambda" in info.name:
                 self._state.book.change(number, replace(info, name=functor))
         return f"closure of {functor}", types, 2
+
+    def _are_large(self, types: tuple[int, ...]) -> bool:
+        """Whether a std::function has no room for them in itself. (That needs no look at code: where nothing reads
+        that, those that are small but not copied as bytes are missed.)"""
+        sizes = [self._state.book.info(each).size for each in types]
+        return bool(sizes) and min(sizes) > _IN_ITSELF * self._state.layouts.pointer_size
 
     def claimed(self, name: str, types: tuple[int, ...], owners: Words) -> Iterator[Claims]:
         """Yield claims of the blocks to whose start the words at these places point; name those that no type
