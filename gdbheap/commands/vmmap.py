@@ -38,7 +38,7 @@ from gdbheap.tables.mapping_folds import (
     with_marks,
     with_the_kernels,
 )
-from gdbheap.tables.mapping_rows import OF_PAGES, MappingRow, kind_token, mapping_row
+from gdbheap.tables.mapping_rows import OF_PAGES, MappingRow, MappingRows, kind_token, mapping_row
 
 ARGUMENT = Argument(
     "ADDRESS|FILTER",
@@ -158,7 +158,7 @@ def _matches(annotated: AnnotatedVMA, text: str) -> bool:
 def _report(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA], around: _Around | None = None) -> Report:
     """Return the rows of the chosen mappings; with `around`, for people what lies around an address."""
     if around is None:
-        chosen = [each for each in chosen if _is_wanted(answer, each)]
+        chosen = _wanted(answer, chosen)
     if answer.is_asked(SUMMARY):
         return _sums(answer, chosen)
     columns = columns_of(
@@ -208,17 +208,17 @@ def _place_facts(answer: MappingAnswer, around: _Around) -> dict[str, Any]:
     return {"address": Address(around.address), "page": around.page, "chunk": facts, "facts": known}
 
 
-def _is_wanted(answer: MappingAnswer, each: AnnotatedVMA) -> bool:
-    """Whether a mapping passes --writable and --executable."""
-    if answer.is_asked(WRITABLE) and not each.vma.writable:
-        return False
-    return each.vma.executable or not answer.is_asked(EXECUTABLE)
+def _wanted(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA]) -> Sequence[AnnotatedVMA]:
+    """Return the mappings that pass --writable and --executable."""
+    if answer.is_asked(WRITABLE):
+        chosen = [each for each in chosen if each.vma.writable]
+    return [each for each in chosen if each.vma.executable] if answer.is_asked(EXECUTABLE) else chosen
 
 
-def _displayed(answer: MappingAnswer, rows: Sequence[MappingRow]) -> Sequence[MappingRow | Line] | None:
+def _displayed(answer: MappingAnswer, rows: MappingRows) -> Sequence[MappingRow | Line] | None:
     """Return the rows for people: runs of alike ones folded, but with --count."""
     count = answer.asked.get(COUNT.key)
-    shown: list[MappingRow | Line] = folded(rows) if count is None and not answer.with_pages else [*rows]
+    shown: list[MappingRow | Line] = folded(rows, answer.thread) if count is None and not answer.with_pages else [*rows]
     if count and len(shown) > count:
         shown = [*shown[:count], left_out(len(shown) - count, "mapping")]
     if not rows and answer.mappings:
@@ -241,13 +241,15 @@ def _sums(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA]) -> Report:
 
 def _any_huge(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA]) -> bool:
     held = answer.resident or {}
+    if not any(each.huge for each in held.values()):
+        return False
     return any(each.vma.start in held and held[each.vma.start].huge for each in chosen)
 
 
-def _rows(
-    answer: MappingAnswer, chosen: Sequence[AnnotatedVMA], pages: Mapping[int, Pages | PageSums]
-) -> list[MappingRow]:
-    return [mapping_row(each, answer.resident, pages.get(each.vma.start), answer.thread) for each in chosen]
+def _rows(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA], pages: Mapping[int, Pages | PageSums]) -> MappingRows:
+    return MappingRows(
+        chosen, lambda each: mapping_row(each, answer.resident, pages.get(each.vma.start), answer.thread)
+    )
 
 
 def _may_ask(process: Process) -> bool:
@@ -272,16 +274,19 @@ def _pages(process: Process, chosen: Iterable[AnnotatedVMA]) -> dict[int, Pages 
 def _totals(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA]) -> dict[str, Any]:
     kinds: Counter[str] = Counter()
     sharings: Counter[str] = Counter()
+    total = 0
     for each in chosen:
-        sharings[each.sharing or "unknown"] += each.vma.size
+        size = each.vma.size
+        total += size
+        sharings[each.sharing or "unknown"] += size
         for part in each.parts:
-            kinds[part.kind] += part.size
+            kinds[part.kind] += part.end - part.start
     resident = answer.resident
     held = [resident[each.vma.start] for each in chosen if resident is not None and each.vma.start in resident]
     huge = sum(each.huge for each in held)
     return {
         "mappings": len(chosen),
-        "bytes": sum(each.vma.size for each in chosen),
+        "bytes": total,
         "resident_bytes": None if resident is None else sum(each.all for each in held),
         **({"huge_bytes": huge} if huge else {}),
         "by_kind": dict(kinds.most_common()),

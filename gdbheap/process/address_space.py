@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from operator import attrgetter
 
 from gdbheap.lazy import dataclass
 
@@ -12,6 +12,7 @@ from gdbheap.lazy import dataclass
 FOUND = "found"
 # The permissions of a mapping of which none is told.
 UNTOLD = "????"
+_SHARED = {"s": True, "p": False}
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,16 @@ class VMA:
     def executable(self) -> bool:
         return self.permissions[2] == "x"
 
-    @cached_property
+    # (A cached_property of Python before 3.12 takes a lock, which costs more than these.)
+    @property
     def shared(self) -> bool | None:
         """Whether writes are seen by others; None where the source (a core) does not say."""
-        return {"s": True, "p": False}.get(self.permissions[3])
+        return _SHARED.get(self.permissions[3])
 
-    @cached_property
+    @property
     def is_file(self) -> bool:
         """Whether a file stands behind the pages."""
-        return self.path.startswith("/") or self.inode != 0
+        return self.inode != 0 or self.path[:1] == "/"
 
     def __contains__(self, address: object) -> bool:
         return isinstance(address, int) and self.start <= address < self.end
@@ -72,7 +74,7 @@ class AddressSpace:
     """
 
     def __init__(self, vmas: Iterable[VMA], source: str = "maps", inferred: Iterable[int] = ()) -> None:
-        self.vmas = tuple(sorted(vmas, key=lambda vma: vma.start))
+        self.vmas = tuple(sorted(vmas, key=attrgetter("start")))
         self.source = source
         self.inferred = frozenset(inferred)
         self._starts = [vma.start for vma in self.vmas]
@@ -135,3 +137,14 @@ def without(start: int, end: int, taken: Sequence[tuple[int, int]]) -> Iterator[
         index += 1
     if start < end:
         yield start, end
+
+
+def joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the ranges in order, those that touch made one, none of them empty."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        elif start < end:
+            found.append((start, end))
+    return found

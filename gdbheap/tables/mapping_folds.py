@@ -10,11 +10,12 @@ from gdbheap.analysis.mappings.annotate import AnnotatedVMA
 from gdbheap.counted import counted
 from gdbheap.lazy import dataclass
 from gdbheap.process.live.proc_maps import ResidentBytes
+from gdbheap.process.process import Thread
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line
 from gdbheap.report.rows import PATH, column
 from gdbheap.sentences.folding import fold
-from gdbheap.tables.mapping_rows import WX, MappingRow
+from gdbheap.tables.mapping_rows import WX, MappingRow, MappingRows, marks_of
 
 # Runs of fewer rows than this are shown in full.
 _FEW = 6
@@ -33,27 +34,28 @@ class MappingSum:
     largest: int = field(metadata=column("bytes"))
 
 
-def folded(rows: Sequence[MappingRow]) -> list[MappingRow | Line]:
+def folded(rows: MappingRows, thread: Thread | None) -> list[MappingRow | Line]:
     """Return the rows for people: of runs that are alike (in size, permissions, kind and file; one mapping, or several
     in turn) the first, and a line for the others."""
     shown: list[MappingRow | Line] = []
-    for run in fold([_key(row) for row in rows]):
+    for run in fold([_key(each, thread) for each in rows.mappings]):
         end = run.start + run.length * run.times
         if run.length * run.times < _FEW:
             shown += rows[run.start : end]
             continue
         shown += rows[run.start : run.start + run.length]
-        rest = rows[run.start + run.length : end]
+        rest = [each.vma for each in rows.mappings[run.start + run.length : end]]
         what = "mapping like this one" if run.length == 1 else f"mapping like these {run.length}"
         plural = what.replace("mapping", "mappings", 1)
-        size = human_size(sum(row.size for row in rest))
+        size = human_size(sum(vma.size for vma in rest))
         told = f"  … {counted(len(rest), what, plural)}, up to {rest[-1].end:#x}, {size}: --count 0 shows all"
         shown.append(Line.plain(told, "dim"))
     return shown
 
 
-def _key(row: MappingRow) -> Hashable:
-    return row.size, row.permissions, row.kind, row.path, row.marks
+def _key(each: AnnotatedVMA, thread: Thread | None) -> Hashable:
+    vma = each.vma
+    return vma.end - vma.start, vma.permissions, each.kind, vma.path, *marks_of(vma, thread)
 
 
 def with_marks(shown: Sequence[MappingRow | Line]) -> Iterator[MappingRow | Line]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
+from typing import Any
 
 from gdbheap.analysis.mappings.annotate import AnnotatedVMA
 from gdbheap.lazy import dataclass
+from gdbheap.process.address_space import VMA
 from gdbheap.process.live.page_sums import PageSums
 from gdbheap.process.live.pages import Pages, PageState
 from gdbheap.process.live.proc_maps import ResidentBytes
@@ -85,12 +87,27 @@ def mapping_row(
         pages=None if pages is None else _pages_said(pages),
         what=Tokened(annotated.what, kind_token(annotated.kind)),
         path=vma.path,
-        marks=tuple(_marks(annotated, thread)),
+        marks=tuple(marks_of(annotated.vma, thread)),
         kind=annotated.kind,
         sharing=annotated.sharing,
         inferred=any(part.inferred for part in annotated.parts),
         **(_NOT_COUNTED if counts is None else {state.label: counts[state] for state in PageState}),
     )
+
+
+class MappingRows(Sequence[MappingRow]):
+    """The rows of mappings, each made when it is asked for: people see few of thousands that are alike."""
+
+    def __init__(self, mappings: Sequence[AnnotatedVMA], made: Callable[[AnnotatedVMA], MappingRow]) -> None:
+        self.mappings = mappings
+        self._made = made
+
+    def __len__(self) -> int:
+        return len(self.mappings)
+
+    def __getitem__(self, place: Any) -> Any:
+        chosen = self.mappings[place]
+        return self._made(chosen) if isinstance(chosen, AnnotatedVMA) else [self._made(each) for each in chosen]
 
 
 def _pages_said(pages: Pages | PageSums) -> str:
@@ -107,9 +124,8 @@ def kind_token(kind: str) -> str:
     return "mapping." + next((group for group, ends in _GROUPS if kind.endswith(ends)), _REST)
 
 
-def _marks(annotated: AnnotatedVMA, thread: Thread | None) -> Iterator[str]:
+def marks_of(vma: VMA, thread: Thread | None) -> Iterator[str]:
     """Yield what is to be seen at once: that memory can be written and executed, and where the thread is."""
-    vma = annotated.vma
     if vma.writable and vma.executable:
         yield WX
     if thread is not None:

@@ -14,7 +14,7 @@ from typing import Optional
 from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.mappings.mapping_names import name_of, sharing_of
 from gdbheap.lazy import dataclass
-from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.address_space import VMA
 from gdbheap.process.intervals import Intervals
 from gdbheap.process.process import Module, Process
 from gdbheap.process.threads.thread_stacks import find_stacks
@@ -107,10 +107,18 @@ def annotate(process: Process, heap: Heap | None = None) -> tuple[AnnotatedVMA, 
         for vma in space.overlapping(part.start, part.end):
             if paths is None or vma.path in paths:
                 parts.setdefault(vma.start, []).append(part)
-    return tuple(
-        AnnotatedVMA(vma, tuple(_fill(vma, parts.get(vma.start, []), space)), sharing_of(vma, space.source))
-        for vma in space
-    )
+    # (What has the same name and permissions is the same by itself.)
+    names: dict[tuple[str, str, bool], tuple[str, str, str | None]] = {}
+    found = []
+    for vma in space:
+        alike = vma.path, vma.permissions, vma.inode != 0
+        if alike not in names:
+            names[alike] = (*name_of(vma), sharing_of(vma, space.source))
+        kind, what, sharing = names[alike]
+        own = AnnotatedPart(vma.start, vma.end, kind, what, vma.start in space.inferred)
+        mine = parts.get(vma.start)
+        found.append(AnnotatedVMA(vma, (own,) if mine is None else tuple(_fill(own, mine)), sharing))
+    return tuple(found)
 
 
 # A part, and the paths that a mapping may have to be (partly) it; None: any.
@@ -172,21 +180,16 @@ def _stack_parts(process: Process) -> Iterator[AnnotatedPart]:
             yield AnnotatedPart(start, end, "tls", "TLS", owner=("thread", stack.thread.number))
 
 
-def _fill(vma: VMA, parts: Iterable[AnnotatedPart], space: AddressSpace) -> Iterator[AnnotatedPart]:
-    """Yield the parts clipped to the mapping, and what is left between them under the mapping's own name."""
-    kind, what = name_of(vma)
-    inferred = vma.start in space.inferred
-    if not parts:
-        yield AnnotatedPart(vma.start, vma.end, kind, what, inferred)
-        return
-    at = vma.start
+def _fill(own: AnnotatedPart, parts: Iterable[AnnotatedPart]) -> Iterator[AnnotatedPart]:
+    """Yield the parts clipped to the mapping, `own` by itself, and what is left of that between them."""
+    at = own.start
     for part in sorted(parts, key=lambda part: (part.start, part.end)):
-        start, end = max(part.start, at), min(part.end, vma.end)
+        start, end = max(part.start, at), min(part.end, own.end)
         if start >= end:
             continue
         if start > at:
-            yield AnnotatedPart(at, start, kind, what, inferred)
+            yield replace(own, start=at, end=start)
         yield replace(part, start=start, end=end)
         at = end
-    if at < vma.end:
-        yield AnnotatedPart(at, vma.end, kind, what, inferred)
+    if at < own.end:
+        yield replace(own, start=at)

@@ -11,7 +11,7 @@ from gdbheap.analysis.pointers.scanned import scanned
 from gdbheap.analysis.pointers.stack_blocks import unused_parts
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import dataclass
-from gdbheap.process.address_space import VMA, without
+from gdbheap.process.address_space import VMA, joined, without
 from gdbheap.process.intervals import Intervals
 from gdbheap.process.live.in_kernel import read_in_kernel
 from gdbheap.process.process import Process, Thread
@@ -73,7 +73,7 @@ def find_roots(process: Process, heap: Heap, vectors: Iterable[RootRegister] = (
     allocator's own holds nothing alive."""
     pointers = find_thread_pointers(process)
     blocks = stack_blocks(process, pointers)
-    closed = _joined([*heap.own_ranges(), *unused_parts(process, blocks)])
+    closed = joined([*heap.own_ranges(), *unused_parts(process, blocks)])
     ranges: list[RootRange] = []
     stacks = _Stacks(process, blocks)
     for vma, low, high in scanned(process):
@@ -92,6 +92,8 @@ class _Stacks:
 
     def __init__(self, process: Process, blocks: list[StackBlock]) -> None:
         self.blocks = Intervals((block.start, block.end, block) for block in blocks)
+        spans = joined((block.start, block.end) for block in blocks)
+        self._starts, self._ends = [start for start, _ in spans], [end for _, end in spans]
         # At the end of each: thread-local variables, and libc's record of the thread, where no call leaves stale
         # values.
         below = tls_below(process) if blocks else 0
@@ -102,6 +104,11 @@ class _Stacks:
             key=lambda each: each[:2],
         )
         self._pointers = [each[0] for each in self._threads]
+
+    def are_none_in(self, start: int, end: int) -> bool:
+        """Whether no block of a thread reaches into [start, end): so it is with most of thousands of mappings."""
+        index = bisect_left(self._ends, start + 1)
+        return index == len(self._ends) or self._starts[index] >= end
 
     def thread_on(self, ranges: Iterable[tuple[int, int]]) -> Thread | None:
         """Return the first thread whose stack pointer is in one of the ranges."""
@@ -114,6 +121,9 @@ class _Stacks:
 def _named(process: Process, vma: VMA, start: int, end: int, stacks: _Stacks) -> Iterator[RootRange]:
     """Yield [start, end) of a VMA, cut where a thread's stack begins or ends, and where a module's data end."""
     module, module_end = _module_of(process, vma)
+    if not (module_end or vma.path == "[stack]") and stacks.are_none_in(start, end):
+        yield RootRange(start, end, MAPPING, vma.path)
+        return
     ends = [module_end] if start < module_end < end else []
     cuts = sorted({*stacks.blocks.cuts(start, end), *stacks.storage.cuts(start, end), *ends})
     for low, high in zip([start, *cuts], [*cuts, end]):
@@ -186,14 +196,3 @@ def _in_kernel(process: Process) -> Iterator[RootRegister]:
     if process.kind == "live" and process.pid is not None:
         for name, value in read_in_kernel(process.pid).words:
             yield RootRegister(name, process.machine.untagged(value), KERNEL)
-
-
-def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the ranges in order, those that touch made one."""
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(ranges):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(joined[-1][1], end)
-        elif start < end:
-            joined.append((start, end))
-    return joined

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.process.address_space import UNTOLD, VMA
+from gdbheap.process.live.live_memory import LiveMemory
 from gdbheap.process.live.mapped_file import is_device, may_be_device
 from gdbheap.process.live.pages import PAGEMAP, PageState, read_pages
 from gdbheap.process.memory import sparse
@@ -24,6 +25,12 @@ def scanned(process: Process) -> Iterator[tuple[VMA, int, int]]:
     relros = {process.page_of(module.relro[0]) for module in process.modules if module.relro is not None}
     closed = []
     for index, vma in enumerate(vmas):
+        if not (vma.path or vma.inode) and vma.start not in relros:  # (So it is with most of thousands.)
+            if vma.readable and vma.writable:
+                yield vma, vma.start, vma.end
+            elif _is_closed(vma):
+                closed.append(vma)
+            continue
         following = vmas[index + 1] if index + 1 < len(vmas) else None
         relro = vma.start in relros or (following is not None and _is_relro(vma, following))
         if vma.readable and (vma.writable or relro):
@@ -77,6 +84,9 @@ def _with_contents(process: Process, closed: list[VMA]) -> Iterator[tuple[VMA, i
             if vma.readable or vma.size <= _MOST_UNTOLD:
                 yield vma, vma.start, vma.end
     else:
+        memory = process.memory
+        if isinstance(memory, LiveMemory):
+            closed = [vma for vma in closed if not memory.is_untouched(vma.start, vma.end)]
         try:
             for pages in read_pages(process.pid, closed):
                 # (Elsewhere than in PAGEMAP_SCAN a page that is shared with a forked process looks like the page of

@@ -6,7 +6,7 @@ import sys
 from bisect import bisect_left
 
 from gdbheap.lazy import dataclass
-from gdbheap.process.address_space import VMA
+from gdbheap.process.address_space import VMA, joined, without
 from gdbheap.process.process import Process
 
 
@@ -43,21 +43,10 @@ def unclaimed_stretches(process: Process, claimed: list[tuple[int, int]]) -> lis
 
 def unclaimed_ranges(process: Process, claimed: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return the writable private anonymous ranges that nobody has claimed."""
-    ranges = []
-    claimed = sorted(claimed)
-    for vma in process.address_space:
-        if not _may_hold_chunks(vma):
-            continue
-        at = vma.start
-        for start, end in claimed:
-            if end <= at or start >= vma.end:
-                continue
-            if start > at:
-                ranges.append((at, start))
-            at = max(at, end)
-        if at < vma.end:
-            ranges.append((at, vma.end))
-    return ranges
+    taken = joined(claimed)
+    return [
+        each for vma in process.address_space if _may_hold_chunks(vma) for each in without(vma.start, vma.end, taken)
+    ]
 
 
 def _may_hold_chunks(vma: VMA) -> bool:
@@ -66,6 +55,6 @@ def _may_hold_chunks(vma: VMA) -> bool:
 
 def _is_anonymous(vma: VMA) -> bool:
     """Whether mmap(MAP_PRIVATE | MAP_ANONYMOUS) could have made this VMA; MAP_HUGETLB gives it a file's name."""
-    if vma.shared:
+    if vma.permissions[3] == "s":
         return False
-    return (not vma.path and not vma.inode) or vma.path.startswith(("[anon:", "/anon_hugepage"))
+    return not vma.inode if not vma.path else vma.path.startswith(("[anon:", "/anon_hugepage"))

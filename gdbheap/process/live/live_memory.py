@@ -132,6 +132,20 @@ class LiveMemory:
         found: NDArray[np.bool_] = np.frombuffer(touched, np.bool_)[place]
         return found
 
+    def is_untouched(self, start: int, end: int) -> bool:
+        """Whether the process is known never to have touched a page of [start, end): cheaply told of thousands of
+        small mappings side by side; False where it is not, or of one that is larger."""
+        if self._pagemap is None or end - start > _BLOCK:
+            return False
+        while start < end:
+            index, within = divmod(start, _BLOCK)
+            until = min(end - start + within, _BLOCK)
+            touched = self._blocks.get(index) or self._load(index)
+            if touched.find(1, within // KERNEL_PAGE, -(-until // KERNEL_PAGE)) >= 0:
+                return False
+            start += until - within
+        return True
+
     def _read_piece(self, address: int, buffer: memoryview) -> int:
         """Fill the front of `buffer`, at most to the end of one mapping and of one block of pagemap; return how many
         bytes; raise OSError."""
@@ -245,19 +259,24 @@ class LiveMemory:
 
 def _side_by_side(vmas: Iterable[VMA]) -> list[VMA]:
     """Return the private anonymous mappings in order, those that touch made one."""
-    joined: list[VMA] = []
+    starts: list[int] = []
+    ends: list[int] = []
     for vma in vmas:
         if is_private_anonymous(vma):
-            start = joined.pop().start if joined and joined[-1].end == vma.start else vma.start
-            joined.append(VMA(start, vma.end, vma.permissions))
-    return joined
+            if ends and ends[-1] == vma.start:
+                ends[-1] = vma.end
+            else:
+                starts.append(vma.start)
+                ends.append(vma.end)
+    return [VMA(start, end, "---p") for start, end in zip(starts, ends)]
 
 
 def is_private_anonymous(vma: VMA) -> bool:
     """Whether the mapping's pages, until they are written, are zeros of nobody else's: a page that was never touched
     needs no reading."""
-    named = vma.path in ("", "[heap]", "[stack]") or vma.path.startswith("[anon:")
-    return named and not vma.is_file and vma.shared is False
+    path = vma.path
+    named = not path or path in ("[heap]", "[stack]") or path.startswith("[anon:")
+    return named and not vma.inode and vma.shared is False
 
 
 def _open(path: str) -> FileIO | None:

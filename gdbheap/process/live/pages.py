@@ -12,6 +12,7 @@ import os
 import re
 import struct
 from array import array
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -134,6 +135,8 @@ _IOCTL_SCAN = 0xC0606610
 _SCAN_ARGUMENT = struct.Struct("<12Q")
 _FILE, _PRESENT, _SWAPPED, _ZERO_PAGE, _HUGE, _GUARD = 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 8
 _REGIONS = 4096
+# So much is asked about at once, at least.
+_AHEAD = 4 << 20
 
 
 class PageScan:
@@ -143,6 +146,10 @@ class PageScan:
         self._pagemap = pagemap
         self._regions = array("Q", bytes(24 * _REGIONS))
         self._guard = _GUARD
+        # What was found in [low, high): (start, end, categories) of each region, and their ends.
+        self._low = self._high = 0
+        self._told: list[tuple[int, int, int]] = []
+        self._ends: list[int] = []
         self.works = self._try(_GUARD) or self._try(0)
 
     def _try(self, guard: int) -> bool:
@@ -156,16 +163,37 @@ class PageScan:
 
     def runs(self, vma: VMA) -> Iterator[PageRun]:
         """Yield the runs of all that was touched; raise OSError."""
-        for regions in self._passes(vma.start, vma.end):
-            for index in range(0, len(regions), 3):
-                start, end, categories = regions[index : index + 3]
-                yield PageRun(start, end, _scanned_state(categories), bool(categories & _HUGE))
+        at = vma.start
+        while at < vma.end:
+            if not self._low <= at < self._high:
+                self._look(at, vma.end)
+            for start, end, categories in self._told[bisect_right(self._ends, at) :]:
+                if start >= vma.end:
+                    return
+                run = max(start, at), min(end, vma.end)
+                yield PageRun(*run, _scanned_state(categories), bool(categories & _HUGE))
+            if self._high <= at:
+                return
+            at = self._high
+
+    def _look(self, start: int, end: int) -> None:
+        """Note what was touched from the start on, also behind the end: thousands of mappings may lie side by side."""
+        try:
+            regions, reached = self._pass(start, max(end, start + _AHEAD))
+        except OSError:
+            regions, reached = self._pass(start, end)
+        told = regions.tolist()
+        self._told = list(zip(told[::3], told[1::3], told[2::3]))
+        self._ends = told[1::3]
+        self._low, self._high = start, reached
 
     def touched(self, vma: VMA) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """Return the spans of what was touched, the page of zeros left out, and of guard pages; raise OSError."""
         touched: list[tuple[int, int]] = []
         guards: list[tuple[int, int]] = []
-        for regions in self._passes(vma.start, vma.end):
+        at, before = vma.start, -1
+        while before < at < vma.end:
+            regions, reached = self._pass(at, vma.end)
             for start, end, categories in zip(regions[::3], regions[1::3], regions[2::3]):
                 if not categories & (_GUARD | _ZERO_PAGE):
                     if touched and touched[-1][1] == start:
@@ -173,20 +201,16 @@ class PageScan:
                     touched.append((start, end))
                 elif categories & _GUARD:
                     guards.append((start, end))
+            at, before = reached, at
         return touched, guards
 
-    def _passes(self, start: int, end: int) -> Iterator[array[int]]:
-        """Yield start, end and categories of one region after the other, as many as a request gives; raise OSError."""
-        at = start
-        while at < end:
-            count, walked = self._scan(at, end)
-            yield self._regions[: 3 * count]
-            # With all regions used the kernel may say that it walked less far than the last of them reaches (seen on
-            # Linux 6.18).
-            walked = max(walked, self._regions[3 * count - 2] if count else 0)
-            if walked <= at:
-                return
-            at = walked
+    def _pass(self, start: int, end: int) -> tuple[array[int], int]:
+        """Return start, end and categories of one region after the other, as many as a request gives, and up to where
+        that tells; raise OSError."""
+        count, walked = self._scan(start, end)
+        # With all regions used the kernel may say that it walked less far than the last of them reaches (seen on Linux
+        # 6.18).
+        return self._regions[: 3 * count], max(walked, self._regions[3 * count - 2] if count else 0)
 
     def _scan(self, start: int, end: int) -> tuple[int, int]:
         """Fill the regions; return how many there are, and up to which address they tell."""

@@ -19,7 +19,8 @@ from gdbheap.process.address_space import VMA, AddressSpace
 # Only "\n" ends a line: a file's name may hold any other byte, so splitlines() would cut it.
 _LINE = regex(
     r"^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([-r][-w][-x][ps]) ([0-9a-f]{1,16}) ([0-9a-f]+:[0-9a-f]+) ([0-9]{1,20})(?: "
-    r"+(.*))?$"
+    r"+(.*))?$",
+    re.MULTILINE,
 )
 # In smaps this line follows that of the mapping itself.
 _SECOND = "\nSize:"
@@ -44,7 +45,11 @@ class MappingUsage:
 def parse_maps(text: str) -> AddressSpace:
     """Return the address space that the text of /proc/PID/maps describes; raise HeapError at a line that is none of
     it."""
-    return AddressSpace(_vma(line, number) for number, line in enumerate(text.split("\n"), 1) if line)
+    found = _LINE.findall(text)
+    if len(found) != text.count("\n") + (text[-1:] not in ("", "\n")):
+        # A line that is none, or an empty one.
+        return AddressSpace(_vma(line, number) for number, line in enumerate(text.split("\n"), 1) if line)
+    return AddressSpace(_vma_of(*each, line=number) for number, each in enumerate(found, 1))
 
 
 def parse_smaps(text: str) -> list[MappingUsage]:
@@ -85,8 +90,9 @@ def parse_resident(text: str) -> dict[int, ResidentBytes]:
     """Return the same of the text of /proc/PID/smaps."""
     pieces = text.split(_SECOND)
     starts = [int(piece[piece.rfind("\n") + 1 :].partition("-")[0], 16) for piece in pieces[:-1]]
-    held = [int(piece[piece.index(_RSS) + len(_RSS) :].partition("kB")[0]) * 1024 for piece in pieces[1:]]
-    found = {start: ResidentBytes(size, 0) for start, size in zip(starts, held)}
+    told = [piece[at : piece.index("kB", at)] for piece in pieces[1:] for at in (piece.index(_RSS) + len(_RSS),)]
+    of_size = {each: ResidentBytes(int(each) * 1024, 0) for each in set(told)}
+    found = {start: of_size[each] for start, each in zip(starts, told)}
     ends = list(accumulate(len(piece) + len(_SECOND) for piece in pieces[:-1]))
     for name in (*_HUGE, *HUGETLB):
         # (A pattern that begins with plain letters is looked for much faster.)
@@ -120,11 +126,18 @@ def _vma(line: str, number: int) -> VMA:
     match = _LINE.match(line)
     if match is None:
         raise HeapError(f"line {number} of the maps is none: {line[:80]!r}")
-    start, end, permissions, offset, device, inode, path = match.groups()
-    path = (path or "").replace("\\012", "\n")
+    start, end, permissions, offset, device, inode, path = match.groups("")
+    return _vma_of(start, end, permissions, offset, device, inode, path, line=number)
+
+
+def _vma_of(*told: str, line: int) -> VMA:
+    """Return the mapping of the parts that _LINE finds."""
+    start, end, permissions, offset, device, inode, path = told
+    if "\\" in path:
+        path = path.replace("\\012", "\n")
     vma = VMA(int(start, 16), int(end, 16), permissions, int(offset, 16), device, int(inode), path)
     if vma.start >= vma.end:
-        raise HeapError(f"line {number} of the maps has no bytes: {line[:80]!r}")
+        raise HeapError(f"line {line} of the maps has no bytes: {start}-{end}")
     return vma
 
 

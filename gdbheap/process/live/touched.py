@@ -33,10 +33,11 @@ def touched_spans(process: Process, spans: Iterable[tuple[int, int]]) -> Iterato
     """Yield the parts of the [start, end) spans that may hold anything but zeros, but for those out_of_reach(). Each
     span lies in one mapping."""
     for start, end in spans:
-        vma = process.address_space.find(start)
         if end - start < _LARGE:
             yield start, end
-        elif process.kind == "core" and (held := sparse(process.memory)) is not None:
+            continue
+        vma = process.address_space.find(start)
+        if process.kind == "core" and (held := sparse(process.memory)) is not None:
             yield from held.data_spans(start, end)
         elif isinstance(process.memory, CopiedMemory):
             yield from process.memory.data_spans(start, end)
