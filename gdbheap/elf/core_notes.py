@@ -103,13 +103,20 @@ def _disjoint(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 def thread_of_registers(machine: Machine, lwp: int, block: bytes, own: bytes) -> Thread | None:
     """Return a live thread by the kernel's set of registers (as NT_PRSTATUS has them) and the machine's `own` set that
     may tell the thread pointer; None where the set is cut off."""
+    registers = named_registers(machine, block)
+    if registers is None:
+        return None
+    note = _ThreadNote(lwp, registers, 0)
+    kind = machine.core.segments or machine.core.thread_note
+    return note.as_thread(machine, 1, note.pointer_in(kind, own, machine) if own else None)
+
+
+def named_registers(machine: Machine, block: bytes) -> dict[str, int] | None:
+    """Return the registers of the kernel's set by name; None where it is cut off."""
     size = machine.pointer_size * len(machine.core.registers)
     if len(block) < size:
         return None
-    words = memoryview(block[:size]).cast(WORD_FORMATS[machine.pointer_size])
-    note = _ThreadNote(lwp, dict(zip(machine.core.registers, words)), 0)
-    kind = machine.core.segments or machine.core.thread_note
-    return note.as_thread(machine, 1, note.pointer_in(kind, own, machine) if own else None)
+    return dict(zip(machine.core.registers, memoryview(block[:size]).cast(WORD_FORMATS[machine.pointer_size])))
 
 
 @dataclass(frozen=True)

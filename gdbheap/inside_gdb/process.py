@@ -15,8 +15,9 @@ import gdb
 
 from gdbheap.errors import HeapError, MemoryFault, NoProcess, NothingRuns, UsageError
 from gdbheap.files import read_regular
-from gdbheap.inside_gdb.selection import lwp_of, selection_kept
+from gdbheap.inside_gdb.selection import lwp_of
 from gdbheap.inside_gdb.text import output_of, text_of
+from gdbheap.inside_gdb.threads import read_threads
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.machines import KNOWN, MACHINES
 from gdbheap.process.address_space import AddressSpace
@@ -25,8 +26,8 @@ from gdbheap.process.images.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.live.live_memory import LiveMemory
 from gdbheap.process.live.proc_maps import parse_maps, read_maps
 from gdbheap.process.memory import Memory
-from gdbheap.process.process import Process, Thread
-from gdbheap.process.remarks import MappingsNotListed, ThreadsNotHeld, ThreadsRunOn
+from gdbheap.process.process import Process
+from gdbheap.process.remarks import MappingsNotListed, ThreadsNotHeld
 from gdbheap.process.shadowed_memory import ShadowedMemory
 from gdbheap.process.tasks import living_task, others
 
@@ -92,7 +93,7 @@ def gather() -> Process:
     if pid is not None and not len(space):
         raise NoProcess(f"process {pid} has been killed, which gdb has not noticed: `kill` ends the session")
     auxv = _auxv(pid, machine.pointer_size)
-    threads = _threads(machine, notes)
+    threads = read_threads(machine, notes, by_kernel=pid is not None)
     if pid is None:
         space = _remote_maps(Process(kind, machine, memory, space, threads, auxv=auxv), notes)
     else:
@@ -278,62 +279,6 @@ def _same_directory(one: str, other: str) -> bool:
         return os.path.samefile(one, other)
     except OSError:
         return True  # what cannot be seen into is of no use
-
-
-def _threads(machine: Machine, notes: list[Fact]) -> tuple[Thread, ...]:
-    """Return every thread that has stopped, by number; raise NoProcess where none has.
-
-    gdb reads registers of its selected thread only, so each is selected in turn, without a word to the user or to
-    observers, and the user's thread and frame are put back.
-    """
-    found, running = [], []
-    with selection_kept() as selected:
-        if selected is None:
-            raise NoProcess("gdb has no thread of the process selected: type `info threads`, then `thread NUMBER`")
-        threads = sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)
-        for thread in threads:
-            if len(threads) > 1:
-                thread.switch()
-            try:
-                found.append(_thread(thread, machine))
-            except gdb.error:
-                running.append(thread.num)
-    if not found:
-        raise NoProcess("the process is running: stop it first (Ctrl-C, or `interrupt`)")
-    if running:
-        notes.append(ThreadsRunOn(tuple(running)))
-    return tuple(found)
-
-
-def _thread(thread: gdb.InferiorThread, machine: Machine) -> Thread:
-    """Return the thread, which is selected now; gdb.error where it has no registers (it runs)."""
-    frame = gdb.newest_frame()
-    registers: dict[str, int] = {}
-    for name in (*machine.general, *machine.special):
-        try:
-            registers[name] = int(frame.read_register(name)) & machine.mask
-        except (gdb.error, ValueError):
-            continue  # this gdb or target has no such register
-    pointer = machine.thread_pointer(registers)
-    return Thread(
-        number=thread.num,
-        lwp=lwp_of(thread),
-        name=text_of(lambda: thread.name) or "",
-        registers=registers,
-        stack_pointer=registers.get(machine.stack_pointer, 0),
-        program_counter=registers.get(machine.program_counter, 0),
-        thread_pointer=_pthread(thread, machine) if pointer is None else pointer,
-    )
-
-
-def _pthread(thread: gdb.InferiorThread, machine: Machine) -> int | None:
-    """Return the pthread_t, where it is the thread pointer; None without libthread_db's help."""
-    if machine.tls_above:
-        return None
-    try:
-        return int.from_bytes(thread.handle(), "little")
-    except (gdb.error, NotImplementedError, RuntimeError):  # "Thread handle not found."
-        return None
 
 
 def detach() -> None:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.objects.block_words import BlockWords
@@ -50,7 +50,7 @@ class ExceptionPool:
     def _variables(self, pointer_size: int) -> Iterator[NDArray[np.uint64]]:
         """Yield the words of libstdc++'s variables."""
         process = self._lookup.process
-        ours = [each for each in process.modules if PurePath(each.path).name.startswith("libstdc++.so")]
+        ours = [each for each in process.modules if os.path.basename(each.path).startswith("libstdc++.so")]
         for segment in (each for module in ours for each in module.segments if "w" in each.permissions):
             end = min(segment.end, segment.start + _MOST_BYTES)
             for _, data in readable_pieces(process.memory, segment.start, end):

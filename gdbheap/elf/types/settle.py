@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdbheap.elf.types.rows import NO_PLACE, TRANSPARENT, Rows
 from gdbheap.lazy import np, regex
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import are_among, distinct
 from gdbheap.types.catalogue import NONE, MemberKind, Storage, TypeKind, Variable
 from gdbheap.types.columns import TypeColumns, no_types
 from gdbheap.types.merge import chosen, merged, renumbered
@@ -87,7 +87,7 @@ def unread_functions(rows: Rows) -> NDArray[np.int64]:
             ]
         )
     )
-    wanted = wanted[~np.isin(wanted, places) & ~np.isin(wanted, variables)]
+    wanted = wanted[~are_among(wanted, np.sort(places)) & ~are_among(wanted, np.sort(variables))]
     skipped = skipped[np.argsort(skipped[:, 0], kind="stable")]
     at = np.searchsorted(skipped[:, 0], wanted, side="right") - 1
     inside = (at >= 0) & (wanted < skipped[np.maximum(at, 0), 1])

@@ -41,13 +41,19 @@ class HeldThreads:
 
     def registers(self, thread: int, kind: int) -> bytes:
         """Return a set of a held thread's registers, as a core's note of that kind has it; b"" where there is none."""
-        buffer = ctypes.create_string_buffer(_LARGEST_SET)
-        vector = _Vector(ctypes.cast(buffer, ctypes.c_void_p), _LARGEST_SET)
-        try:
-            _ptrace(_GETREGSET, thread, kind, ctypes.addressof(vector))
-        except OSError:
-            return b""
-        return buffer.raw[: vector.length]
+        return registers_of(thread, kind)
+
+
+def registers_of(thread: int, kind: int) -> bytes:
+    """Return a set of the registers of a thread that this very process traces, and that stands still, as a core's note
+    of that kind has it; b"" where there is none."""
+    buffer = ctypes.create_string_buffer(_LARGEST_SET)
+    vector = _Vector(ctypes.addressof(buffer), _LARGEST_SET)
+    try:
+        _ptrace(_GETREGSET, thread, kind, ctypes.addressof(vector))
+    except OSError:
+        return b""
+    return buffer.raw[: vector.length]
 
 
 @contextmanager
