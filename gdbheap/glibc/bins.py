@@ -29,14 +29,14 @@ class Links:
     most: int
 
 
-def read_fastbins(links: Links, arena: StructValue, index: int, lists: FreeLists) -> list[Bin]:
-    """Return an arena's non-empty fastbins; heads and links point to chunks."""
+def read_fastbins(links: Links, arena: StructValue, index: int, lists: FreeLists, only: int | None = None) -> list[Bin]:
+    """Return an arena's non-empty fastbins (`only` that of this size); heads and links point to chunks."""
     if "fastbinsY" not in arena:
         return []
     bins = []
     for number, head in enumerate(arena.array("fastbinsY")):
-        if head:
-            size = fastbin_size(number, links.layout)
+        size = fastbin_size(number, links.layout)
+        if head and only in (None, size):
             found = lists.follow_fastbin(head, size)
             chunks, fault = _follow_fastbin(links, head) if found is None else (found, None)
             bins.append(Bin("fastbin", number, index, None, size, size, Addresses(chunks), None, fault))

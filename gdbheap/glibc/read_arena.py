@@ -18,6 +18,7 @@ from gdbheap.glibc.main_arena import first_chunk, walk_main
 from gdbheap.glibc.read_heap import arena_of, joined_table, read_lists, walk_heaps
 from gdbheap.glibc.repair.recovered_top import with_true_top
 from gdbheap.glibc.walk.free_lists import FreeLists
+from gdbheap.glibc.walk.links import demangle
 from gdbheap.glibc.walk.walk import Walker
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.memory import ReadProgress
@@ -92,11 +93,12 @@ def _is_listed_elsewhere(
     process: Process, layout: Layout, others: Sequence[tuple[int, StructValue]], table: ChunkTable, address: int
 ) -> bool:
     """Whether a list of another arena may hold the chunk at the address, though no list of its own does: its links
-    are those of a list, or a fastbin leads to it (or is too long to tell)."""
+    are those of a list, or a fastbin leads to it (or is too long to tell): one of its size, or any if its first word
+    could be such a list's link."""
     row = table.row_at(address)
     if row is None or table.state[row] != State.IN_USE:
         return False
-    chunk = int(table.address[row])
+    chunk, fd = int(table.address[row]), 0
     try:
         fd, bk = process.words.read_many(chunk + layout.header, 2).tolist()
         back = process.words.read(fd + layout.header + layout.pointer_size), process.words.read(bk + layout.header)
@@ -104,8 +106,15 @@ def _is_listed_elsewhere(
         back = 0, 0
     if back == (chunk, chunk):
         return True
+    following = demangle(chunk + layout.header, fd, layout)
+    is_link = not following or (
+        (following + layout.header) % layout.alignment == 0 and process.address_space.find(following) is not None
+    )
+    # A fastbin of chunks of another size has this one only where it is broken; and to follow them all takes a read for
+    # each chunk of each.
+    only = None if is_link else int(table.size[row])
     links, no_columns = Links(process.words, layout, _MOST_FAST), FreeLists(layout, [])
-    fast = [each for number, arena in others for each in read_fastbins(links, arena, number, no_columns)]
+    fast = [each for number, arena in others for each in read_fastbins(links, arena, number, no_columns, only)]
     return any(each.fault is not None or chunk in each.chunks for each in fast)
 
 
