@@ -60,6 +60,7 @@ def _gathered(
     columns = addresses, np.zeros((len(addresses), count), np.uint64), np.zeros(len(addresses), np.bool_)
     buffer = memoryview(bytearray(BLOCK))
     few: _Few = ([], [])
+    kernel(columns[1].size)  # (Each piece of the work alone may be too little to load it for.)
     for start, end in _groups(addresses, BLOCK - count * pointer_size):
         if end - start <= _FEW:
             _a_few(memory, pointer_size, columns, range(start, end), few)
