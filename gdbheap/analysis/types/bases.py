@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # So many headers are looked at, and so many structs that begin with each.
 _MOST_HEADERS = 1024
 _MOST_HOLDERS = 64
+# Words that told nothing are asked again when one in so many is new or gone, or after so many rounds.
+_CHANGED, _ROUNDS_IN_VAIN = 8, 16
 
 
 def bases(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims:
@@ -43,13 +45,23 @@ def bases(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims
             for holder, place in embedded.holders(number)
             if not place and state.book.info(holder).kind is TypeKind.STRUCT and not is_value(state.book, holder)
         ]
-        if holders:
-            here = words.at(words.code == number)
+        here = words.at(words.code == number)
+        asked = len(here)
+        if holders and _worth_asking(state, number, asked):
             here = here.at(np.unique(here.target, return_index=True)[1])
             claimed, unsaid = _of_header(state, number, [number, *holders[:_MOST_HOLDERS]], here)
             told += claimed
+            if not any(len(each) for each in claimed):
+                state.in_vain[number] = asked, 0
             plain.append(_claimed(unsaid, number, How.MEMBER))
     return joined(told if any(len(each) for each in told) else plain)
+
+
+def _worth_asking(state: TypingState, header: int, count: int) -> bool:
+    """Whether so many words to a header may tell more than those of a few rounds before, which told nothing."""
+    before, rounds = state.in_vain.get(header, (0, 0))
+    state.in_vain[header] = before, rounds + 1
+    return rounds + 1 >= _ROUNDS_IN_VAIN or abs(count - before) * _CHANGED >= before
 
 
 def _of_header(state: TypingState, header: int, kinds: list[int], words: TypedWords) -> tuple[list[Claims], TypedWords]:
@@ -91,7 +103,7 @@ def tagged(state: TypingState, words: TypedWords) -> tuple[Claims, TypedWords]:
     for number in distinct(types[types >= 0]).tolist():
         here = np.flatnonzero(types == number)
         here = here[np.argsort(words.target[here], kind="stable")]
-        types[here[_single(state, number, words.target[here]) == WRONG]] = -1
+        types[here[single(state, number, words.target[here]) == WRONG]] = -1
     chosen = words.at(types >= 0)
     found = claims(chosen.target, types[types >= 0], How.PART, parent=chosen.parent, parent_place=chosen.place)
     found.confidence[:] = np.minimum(chosen.trust, np.uint8(Confidence.LIKELY))
@@ -111,7 +123,7 @@ def only_fitting(state: TypingState, header: int, words: TypedWords) -> Claims:
             number = holders[fitting[0]]
             values = tag_values(state, tag, state.held.blocks.start[here.target])
             sound = np.array([known.get(each, number) == number for each in values.tolist()], np.bool_)
-            found.append(_claimed(here.at(sound & (_single(state, number, here.target) != WRONG)), number, How.PART))
+            found.append(_claimed(here.at(sound & (single(state, number, here.target) != WRONG)), number, How.PART))
     return joined(found)
 
 
@@ -134,7 +146,7 @@ def _of_several(state: TypingState, header: int, kinds: list[int], words: TypedW
     rows = sorted({row for each in distinct(state.room[target]).tolist() for row in _fitting(state, kinds, each)})
     scores = np.full((len(kinds), len(target)), WRONG, np.int64)
     for each in rows:
-        scores[each] = _single(state, kinds[each], target)
+        scores[each] = single(state, kinds[each], target)
     told = by_tags(state, scores, address, header, base=0)
     # (What has one value everywhere so far parts nothing yet.)
     if told is not None and any(told.rows.values()) and len(told.rows) > 1:
@@ -154,7 +166,7 @@ def _claimed(words: TypedWords, number: int, how: How) -> Claims:
     return found
 
 
-def _single(state: TypingState, number: int, blocks: NDArray[np.int32]) -> NDArray[np.int64]:
+def single(state: TypingState, number: int, blocks: NDArray[np.int32]) -> NDArray[np.int64]:
     """Return how well each block goes with one object of the type, which may have a flexible array."""
     scores = reading(state, number, blocks)
     if state.layouts.of(number).flexible >= 0:

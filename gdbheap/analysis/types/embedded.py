@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from gdbheap.analysis.types.fits import least_room
+from gdbheap.analysis.types.repeated_headers import repeated_headers
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import NONE, MemberKind, TypeInfo, TypeKind
@@ -96,6 +97,8 @@ class Embedded:
             if info.kind in (TypeKind.STRUCT, TypeKind.UNION) and info.size:
                 for inner, offset in self._parts(info):
                     direct[inner].append((number, offset))
+        for header, number in repeated_headers(self._book):
+            direct[header].append((number, 0))
         return direct
 
     def _parts(self, info: TypeInfo) -> list[tuple[int, int]]:

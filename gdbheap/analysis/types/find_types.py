@@ -37,6 +37,7 @@ from gdbheap.analysis.types.rules import FIRST_CLAIMS, LATER_CLAIMS, LAYOUT_RULE
 from gdbheap.analysis.types.slots import VOID, Layouts
 from gdbheap.analysis.types.static_brothers import StaticBrothers
 from gdbheap.analysis.types.static_targets import StaticTargets
+from gdbheap.analysis.types.tagged_lists import TaggedLists
 from gdbheap.analysis.types.typing_state import TypeSources, TypingState
 from gdbheap.analysis.types.unions import unions
 from gdbheap.analysis.types.without_tags import without_tags
@@ -86,11 +87,13 @@ def _found(sources: TypeSources, held: PointerGraph, header: int = 0) -> BlockTy
 def _fill(state: TypingState) -> None:
     embedded = state.embedded
     propagation = Propagation(state, embedded)
+    tagged_lists = TaggedLists(state)
     passes: list[Pass] = [
         lambda words: held_arrays(state, words),
         lambda words: pointer_arrays(state, words),
         lambda words: handle_arrays(state, words),
         lambda words: counted_arrays(state, words),
+        tagged_lists.find,
         lambda words: bases(state, embedded, words),
         lambda words: parts(state, embedded, words),
     ]

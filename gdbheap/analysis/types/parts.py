@@ -135,7 +135,8 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
             here = np.flatnonzero(chosen & (best == at))
             if len(here):
                 found = _claimed(guesses[row], words.at(here), 0 if several else fine[at, here], ties[here])
-                yield found
+                # (What a tag is to tell waits for what it means: guesses would be taken for that.)
+                yield found.at(~ties[here]) if number in state.tag_rules else found
                 if len(here) == len(blocks) and guesses[row].is_holder and not several:
                     state.learned[number, offset, room] = guesses[row].type, int(found.confidence.min())
                 if ties[here].any():

@@ -89,6 +89,8 @@ class TypingState:
         self.learned: dict[tuple[int, int, int], tuple[int, int]] = {}
         # Which type follows a header, by a tag in it: {header: (tag, {value: type})}; and what that was learned from.
         self.tag_rules: dict[int, tuple[Tag, dict[int, int]]] = {}
+        # How many words to a header told nothing, and how many rounds ago.
+        self.in_vain: dict[int, tuple[int, int]] = {}
         self.pools: dict[tuple[int, int], Pool] = {}
         self.alternatives: dict[int, tuple[int, ...]] = {}
         # The structs that functions have variables of.
