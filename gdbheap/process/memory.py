@@ -22,11 +22,6 @@ WORD_FORMATS: dict[int, Literal["I", "Q"]] = {4: "I", 8: "Q"}
 SMALLEST_PAGE = 4096
 BLOCK = 1 << 20
 _ALIGNMENT = 16
-# So many rows are read at once, if they lie so far apart, in bytes, on the average (no distance counts as more than
-# _GAP).
-_MANY_ROWS = 16
-_SCATTERED = 4 << 10
-_GAP = 16 << 10
 
 
 class Memory(Protocol):
@@ -54,13 +49,11 @@ class SparseMemory(Memory, Protocol):
 
 def read_rows(memory: Memory, addresses: NDArray[np.uint64], rows: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Fill the rows of those addresses, which ascend, that the memory can read all at once, and return which these
-    are: none of memory that cannot, nor of addresses that lie close, where wide reads are quicker."""
-    if len(addresses) >= _MANY_ROWS and rows.itemsize * rows.shape[1] <= SMALLEST_PAGE and hasattr(memory, "read_rows"):
-        apart = np.minimum(addresses[1:] - addresses[:-1], np.uint64(_GAP))
-        if int(apart.sum()) > _SCATTERED * len(addresses):
-            known = memory.read_rows(addresses, rows.view(np.uint8))
-            if known is not None:
-                return cast("NDArray[np.bool_]", known)
+    are: none of memory that cannot, nor of addresses for which wide reads are quicker."""
+    if hasattr(memory, "read_rows"):
+        known = memory.read_rows(addresses, rows.view(np.uint8))
+        if known is not None:
+            return cast("NDArray[np.bool_]", known)
     return np.zeros(len(addresses), np.bool_)
 
 

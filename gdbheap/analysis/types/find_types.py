@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.appended_data import appended_data
 from gdbheap.analysis.types.bases import bases
@@ -43,11 +44,15 @@ from gdbheap.analysis.types.unions import unions
 from gdbheap.analysis.types.without_tags import without_tags
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
+from gdbheap.process.columns.kept_memory import KeptMemory
+from gdbheap.process.process import Process
 from gdbheap.types.type_book import TypeBook
 from gdbheap.types.typed_root import RootKind
 
 # A pass that looks at the words whose targets are not known yet.
 Pass = Callable[[TypedWords], Claims]
+# So many bytes of blocks are kept, and so many more for each block: no more than what is noted of them.
+_KEPT, _KEPT_FOR_EACH = 32 << 20, 32
 # So often passes are gone through: each round but the last finds something new.
 _MOST_ROUNDS = 4096
 # Guesses lead to new ones, so often at most.
@@ -60,7 +65,7 @@ def find_types(sources: TypeSources, held: PointerGraph) -> BlockTypes:
     process = sources.process
     if not len(held.blocks):
         return no_types(held.blocks.start, len(held.graph.source), sources.catalogue)
-    sources = replace(sources, process=without_tags(process, held.blocks))
+    sources = replace(sources, process=without_tags(_keeping(process, held.blocks), held.blocks))
     found = _found(sources, held)
     header = own_header(found, process.pointer_size)
     if header and not found.interrupted:
@@ -68,6 +73,14 @@ def find_types(sources: TypeSources, held: PointerGraph) -> BlockTypes:
         if np.count_nonzero(second.type >= 0) > np.count_nonzero(found.type >= 0):
             return with_headers(second, held, header)
     return found
+
+
+def _keeping(process: Process, blocks: Blocks) -> Process:
+    """Return the process with memory that keeps what the blocks hold, unless that is too much."""
+    spans = blocks.ranges()
+    if sum(end - start for start, end in spans) > _KEPT + _KEPT_FOR_EACH * len(blocks):
+        return process
+    return replace(process, memory=KeptMemory(process.memory, spans))
 
 
 def _found(sources: TypeSources, held: PointerGraph, header: int = 0) -> BlockTypes:

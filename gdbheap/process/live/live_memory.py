@@ -45,6 +45,18 @@ _MOST_BLOCKS = 1 << 15
 _TOUCHED = bytes(1 if top & 0xC0 else 0 for top in range(256))
 
 
+# So many rows are read at once, if they lie so far apart, in bytes, on the average (no distance counts as more than
+# _GAP).
+_MANY_ROWS = 16
+_SCATTERED = 4 << 10
+_GAP = 16 << 10
+
+
+def _are_scattered(addresses: NDArray[np.uint64]) -> bool:
+    apart = np.minimum(addresses[1:] - addresses[:-1], np.uint64(_GAP))
+    return int(apart.sum()) > _SCATTERED * len(addresses)
+
+
 class LiveMemory:
     """Memory of process `pid`. Where the kernel does not open it for us, `fallback` (the debugger's own reads) serves.
 
@@ -102,9 +114,12 @@ class LiveMemory:
 
     def read_rows(self, addresses: NDArray[np.uint64], rows: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
         """Fill rows with the bytes from each address on, which ascend: those that lie in pages that the process has
-        touched, of private anonymous memory. Return which these are; None where there is no such short way."""
+        touched, of private anonymous memory. Return which these are; None where there is no such short way, or it
+        would be none, as they are few or lie close."""
         fast, size = kernel(), rows.shape[1]
         if fast is None or self._file is None or self._pagemap is None or size > KERNEL_PAGE:
+            return None
+        if len(addresses) < _MANY_ROWS or not _are_scattered(addresses):
             return None
         if self._private is None:
             spans = [(vma.start, vma.end) for vma in _side_by_side(self._space or ())]
