@@ -28,7 +28,7 @@ def test_holders_are_symbols_locals_mappings_and_blocks():
         "held", "((struct node *)held_list)->left", "local", "mapped[100]", "held_inside"
     )
     assert holders(by_symbol) == ["held in leaks"]
-    assert holders(second) == ["block ADDRESS + 0x0"]
+    assert holders(second) == ["likely struct node.left (block ADDRESS + 0x0)"]
     assert second["rows"][0]["verdict"] == second["totals"]["kind"] == "still_reachable"
     assert "thread 1: frame 2 main, local local" in holders(by_local)
     assert holders(by_mapping) == ["mapping at ADDRESS + 0x320"]
@@ -48,7 +48,8 @@ def test_a_program_is_told_the_same_in_facts():
     )
     assert facts(by_symbol["rows"][0]) == {"symbol": "held", "symbol_offset": 0, "module": "leaks", "member": "held"}
     (block,) = second["rows"]
-    assert facts(block) == {"block": block["place"], "block_offset": 0}
+    of_type = {"type": "struct node", "member": "struct node.left"}
+    assert facts(block) == {"block": block["place"], "block_offset": 0, **of_type}
     in_frame = next(facts(row) for row in by_local["rows"] if row["kind"] == "stack" and row["local"])
     above = in_frame.pop("stack_offset")
     assert above > 0
@@ -58,13 +59,14 @@ def test_a_program_is_told_the_same_in_facts():
     assert facts(mapped) == {"area": "mapping", "area_start": f"{start:#x}", "area_offset": 0x320}
     steps = second["totals"]["steps"]
     first = {"symbol": "held_list", "symbol_offset": 0, "module": "leaks", "member": "held_list"}
-    assert steps == [first, facts(block), {"block": steps[-1]["block"]}]
+    assert steps == [first, facts(block), {"block": steps[-1]["block"], "type": "struct node"}]
 
 
 def test_the_way_from_a_root_is_the_shortest():
     (answer,) = owners_of("((struct node *)held_list)->left->left")
     path = [re.sub(r"0x[0-9a-f]{6,}", "ADDRESS", step) for step in answer["totals"]["path"]]
-    assert path == ["held_list in leaks", "block ADDRESS + 0x0", "block ADDRESS + 0x0", "block ADDRESS"]
+    left = "likely struct node.left (block ADDRESS + 0x0)"
+    assert path == ["held_list in leaks", left, left, "likely struct node (block ADDRESS)"]
 
 
 # Where the program says that it keeps a block, and what that is called.

@@ -18,7 +18,7 @@ from gdbheap.analysis.types.plausible import implausible
 from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.static_words import data_of_modules, words_into
 from gdbheap.analysis.types.telling_words import KNOWN, LOOKS, TellingWords
-from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.typing_state import TypingState, known_of
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import TypeKind
@@ -40,31 +40,82 @@ _NEVER = -(1 << 20)
 _SMALLEST, _FEW, _MOST_EDGES, _SEVERAL = 16, 8, 32, 2
 
 
-def by_values(state: TypingState) -> Claims:
-    """Return claims of the blocks without a type that lead to others, or into modules."""
-    leads = state.degree > 0
-    leads[words_into(state, data_of_modules(state))[0]] = True
-    unknown = np.flatnonzero((state.type < 0) & leads)
-    unknown = unknown[np.argsort(state.room[unknown], kind="stable")]
-    room_of = state.room[unknown]
-    begin = np.flatnonzero(np.diff(room_of, prepend=-1))
-    count = np.diff(begin, append=len(unknown))
-    by_room, structs = _structs_by_room(state)
-    telling, beside = TellingWords(state), _numbers_beside(state)
-    found: list[Claims] = []
-    for row in np.argsort(-count, kind="stable")[:_MOST_ROOMS].tolist():
-        room = int(room_of[begin[row]])
-        blocks = unknown[begin[row] : begin[row] + min(int(count[row]), _MOST_BLOCKS)].astype(np.int32)
-        kinds = [(each, 0) for each in by_room.get(room, []) if _may_be(state, each)][:_MOST_TYPES]
-        kinds += _arrays(state, structs, room, blocks)
-        if kinds:
-            scores = np.stack([_score(state, telling, *kind, blocks) for kind in kinds])
-            for at, (number, several) in enumerate(kinds):
-                sized = beside.get(state.book.info(number).size) if several else None
-                if sized is not None:
-                    scores[at] += np.where((scores[at] > 0) & np.isin(blocks, sized), KNOWN, 0)
-            found += _best(kinds, blocks, scores)
-    return joined(found)
+class ByValues:
+    """Asks the words of blocks. It remembers which structs may be blocks, and the sizes of which nothing was found:
+    these are asked again when what is known of their blocks, or of what they lead to, has changed."""
+
+    def __init__(self, state: TypingState) -> None:
+        self._state = state
+        self._may_be: dict[int, bool] = {}
+        self._in_vain: dict[int, int] = {}
+
+    def find(self) -> Claims:
+        """Return claims of the blocks without a type that lead to others, or into modules."""
+        state = self._state
+        leads = state.degree > 0
+        leads[words_into(state, data_of_modules(state))[0]] = True
+        unknown = np.flatnonzero((state.type < 0) & leads)
+        unknown = unknown[np.argsort(state.room[unknown], kind="stable")]
+        room_of = state.room[unknown]
+        begin = np.flatnonzero(np.diff(room_of, prepend=-1))
+        count = np.diff(begin, append=len(unknown))
+        by_room, structs = _structs_by_room(state)
+        telling, beside = TellingWords(state), _numbers_beside(state)
+        is_beside = np.zeros(len(state), np.bool_)
+        is_beside[np.concatenate([unknown[:0], *beside.values()])] = True
+        found: list[Claims] = []
+        for row in np.argsort(-count, kind="stable")[:_MOST_ROOMS].tolist():
+            room = int(room_of[begin[row]])
+            blocks = unknown[begin[row] : begin[row] + min(int(count[row]), _MOST_BLOCKS)].astype(np.int32)
+            known = hash((known_of(state, blocks), is_beside[blocks].tobytes()))
+            if self._in_vain.get(room) == known:
+                continue
+            kinds = [(each, 0) for each in by_room.get(room, []) if self._may(each)][:_MOST_TYPES]
+            kinds += self._arrays(structs, room, blocks)
+            told = list(_best(kinds, blocks, _scores(state, telling, beside, kinds, blocks))) if kinds else []
+            if not any(map(len, told)):
+                self._in_vain[room] = known
+            found += told
+        return joined(found)
+
+    def _may(self, number: int) -> bool:
+        if number not in self._may_be:
+            self._may_be[number] = _may_be(self._state, number)
+        return self._may_be[number]
+
+    def _arrays(self, structs: Numbers, room: int, blocks: Blocks) -> list[tuple[int, int]]:
+        """Return (struct, how many) of the arrays that take just so much room and have pointers where one of the
+        blocks has."""
+        state = self._state
+        sizes, step = state.book.kinds_and_sizes()[1][structs], state.layouts.pointer_size
+        several = (sizes >= _SMALLEST) & (sizes % step == 0) & (room >= 2 * sizes)
+        several[several] = least_room(room // sizes[several] * sizes[several], state.layouts.overhead) == room
+        first = blocks[:_FEW]
+        places = [state.graph.place[np.arange(*state.begin[[b, b + 1]])[:_MOST_EDGES]] // step for b in first.tolist()]
+        found = []
+        for number in structs[several].tolist():
+            codes = state.layouts.of(number).codes
+            pointers = (codes >= 0) | (codes == VOID) | (codes == MIXED)
+            led = any(len(each) >= _SEVERAL and pointers[each % len(codes)].all() for each in places)
+            if pointers.any() and led and self._may(number):
+                found.append((number, room // state.book.info(number).size))
+        return found[:_MOST_TYPES]
+
+
+def _scores(
+    state: TypingState,
+    telling: TellingWords,
+    beside: dict[int, NDArray[np.int32]],
+    kinds: list[tuple[int, int]],
+    blocks: Blocks,
+) -> NDArray[np.int32]:
+    """Return for each kind (a row) what speaks for it of each of the blocks."""
+    scores = np.stack([_score(state, telling, *kind, blocks) for kind in kinds])
+    for at, (number, several) in enumerate(kinds):
+        sized = beside.get(state.book.info(number).size) if several else None
+        if sized is not None:
+            scores[at] += np.where((scores[at] > 0) & np.isin(blocks, sized), KNOWN, 0)
+    return scores
 
 
 def _numbers_beside(state: TypingState) -> dict[int, NDArray[np.int32]]:
@@ -84,24 +135,6 @@ def _numbers_beside(state: TypingState) -> dict[int, NDArray[np.int32]]:
                 if value >= _SMALLEST:
                     found.setdefault(value, []).append(here.target[values == value])
     return {value: np.concatenate(each) for value, each in found.items()}
-
-
-def _arrays(state: TypingState, structs: Numbers, room: int, blocks: Blocks) -> list[tuple[int, int]]:
-    """Return (struct, how many) of the arrays that take just so much room and have pointers where one of the blocks
-    has."""
-    sizes, step = state.book.kinds_and_sizes()[1][structs], state.layouts.pointer_size
-    several = (sizes >= _SMALLEST) & (sizes % step == 0) & (room >= 2 * sizes)
-    several[several] = least_room(room // sizes[several] * sizes[several], state.layouts.overhead) == room
-    first = blocks[:_FEW]
-    places = [state.graph.place[np.arange(*state.begin[[b, b + 1]])[:_MOST_EDGES]] // step for b in first.tolist()]
-    found = []
-    for number in structs[several].tolist():
-        codes = state.layouts.of(number).codes
-        pointers = (codes >= 0) | (codes == VOID) | (codes == MIXED)
-        led = any(len(each) >= _SEVERAL and pointers[each % len(codes)].all() for each in places)
-        if pointers.any() and led and _may_be(state, number):
-            found.append((number, room // state.book.info(number).size))
-    return found[:_MOST_TYPES]
 
 
 def _structs_by_room(state: TypingState) -> tuple[dict[int, list[int]], Numbers]:

@@ -17,7 +17,7 @@ from gdbheap.analysis.types.readings import WRONG, reading
 from gdbheap.analysis.types.root_words import covering_roots, root_words
 from gdbheap.analysis.types.slots import VOID
 from gdbheap.analysis.types.tags import tagged_part
-from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.typing_state import TypingState, known_of
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, joined_words
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import distinct, first_of_each
@@ -38,10 +38,12 @@ _MOST_TYPES, _MOST_AROUND_TYPES = 512, 12
 
 
 class Callbacks:
-    """Names what functions are handed."""
+    """Names what functions are handed. It remembers which types none of some blocks went with: they are asked again
+    when something else is known of what the blocks lead to."""
 
     def __init__(self, state: TypingState) -> None:
         self._state = state
+        self._in_vain: set[int] = set()
 
     def find(self) -> Claims:
         """Return claims of blocks without a type that void * members lead to."""
@@ -95,6 +97,9 @@ class Callbacks:
         """Return claims of the blocks that just one of the types goes with, and better than `least`."""
         if not 0 < len(candidates) <= most:
             return joined([])
+        asked = hash((tuple(sorted(candidates)), least, known_of(self._state, words.target)))
+        if asked in self._in_vain:
+            return joined([])
         scores = np.stack([self._score(number, words.target) for number in sorted(candidates)])
         alone = np.count_nonzero(scores > WRONG, axis=0) == 1
         found = []
@@ -110,6 +115,8 @@ class Callbacks:
                     parent_place=here.place,
                 )
             )
+        if not any(map(len, found)):
+            self._in_vain.add(asked)
         return joined(found)
 
     def _score(self, number: int, blocks: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from gdbheap.analysis.types.bases import bases
 from gdbheap.analysis.types.block_types import BlockTypes, no_types
 from gdbheap.analysis.types.brothers import brothers
 from gdbheap.analysis.types.by_targets import ByTargets
-from gdbheap.analysis.types.by_values import by_values
+from gdbheap.analysis.types.by_values import ByValues
 from gdbheap.analysis.types.bytes_and_pointers import lone_trees
 from gdbheap.analysis.types.callbacks import Callbacks
 from gdbheap.analysis.types.claims import Claims, joined
@@ -119,7 +119,7 @@ def _fill(state: TypingState) -> None:
         propagation.follow(register_words(state, [r for r in state.roots if local and r.word is not None]))
         _settle(state, propagation, passes)
     by_targets, static_brothers, static_targets = ByTargets(state), StaticBrothers(state), StaticTargets(state)
-    callbacks = Callbacks(state)
+    callbacks, by_values = Callbacks(state), ByValues(state)
     for rounds in range(_MOST_GUESSES):
         # (What follows from this is no guess: it comes before those.)
         told_by_statics = propagation.believe(static_targets.find())
@@ -139,9 +139,9 @@ def _fill(state: TypingState) -> None:
         if not found:
             found = any(
                 propagation.believe(each(state))
-                for each in (common_headers, appended_data, one_container, counted_texts, by_values)
+                for each in (common_headers, appended_data, one_container, counted_texts)
             )
-            found = found or bool(propagation.look_inside())
+            found = found or bool(propagation.believe(by_values.find())) or bool(propagation.look_inside())
         if not found:
             break
         _settle(state, propagation, passes)
