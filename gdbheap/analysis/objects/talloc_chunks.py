@@ -20,7 +20,8 @@ _HEADER = 12
 _PLACES = ((7, 8), (6, 7))
 _FLAGS = 0xFFFF_FFF0
 _LONGEST = 200
-_SHORTEST = 2
+# No type's name, and no place in a source, is shorter ("int").
+_SHORTEST = 3
 
 
 class TallocChunks:
@@ -51,7 +52,8 @@ class TallocChunks:
     def _text(self, address: int) -> str:
         if address not in self._texts:
             text = text_at(self._lookup.process.memory, address, _LONGEST)
-            named = len(text) >= _SHORTEST and all(0x20 <= octet < 0x7F for octet in text)
+            named = len(text) >= _SHORTEST and text == text.strip()
+            named = named and all(0x20 <= octet < 0x7F for octet in text)
             self._texts[address] = text.decode("ascii") if named else ""
         return self._texts[address]
 
