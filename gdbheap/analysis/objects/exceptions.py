@@ -3,6 +3,8 @@ and, last, who threw it ("GNUCC++"; Itanium C++ ABI: exception handling, 2.2).""
 
 from __future__ import annotations
 
+import functools
+
 from gdbheap.analysis.objects.block_words import WORDS, BlockWords
 from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup
@@ -32,8 +34,8 @@ class Exceptions:
                 both = given.words[:, column] | given.words[:, column + 1] << np.uint64(32)
                 marked |= np.isin(both >> np.uint64(8), np.array(_CLASSES, np.uint64))
         else:
-            found = np.isin(given.words >> np.uint64(8), np.array(_CLASSES, np.uint64))
-            marked = np.logical_or.reduce(found, axis=1)
+            mark = given.words >> np.uint64(8)
+            marked = functools.reduce(np.logical_or, (mark == np.uint64(each) for each in _CLASSES)).any(axis=1)
         for row in np.flatnonzero(marked)[:_MOST].tolist():
             name = self._type(given.words[row][given.static[row]].tolist())
             if name:

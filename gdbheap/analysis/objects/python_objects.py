@@ -68,17 +68,11 @@ class PythonObjects:
     def name(self, given: BlockWords, labels: Labels) -> None:
         """Name objects, whatever lies in front of them."""
         for header in _HEADERS:
-            count, kind = given.words[:, header], given.words[:, header + 1]
-            likely = np.flatnonzero(
-                _may_be_count(count, given.pointer_size)
-                & ~given.static[:, header]
-                & (kind % np.uint64(8) == 0)
-                & (kind != 0)
-            )
-            is_static = given.static[likely, header + 1]
-            self._name_by(likely[is_static], header, given, labels)
+            # (Hardly a block points there into a module: these are found first.)
+            is_static = given.static[:, header + 1]
+            self._name_by(_likely(given, header, np.flatnonzero(is_static)), header, given, labels)
             if self._has_python:
-                self._name_by(likely[~is_static], header, given, labels)
+                self._name_by(_likely(given, header, np.flatnonzero(~is_static)), header, given, labels)
 
     def _name_by(self, likely: NDArray[np.intp], header: int, given: BlockWords, labels: Labels) -> None:
         """Name those of the likely rows that are objects, by the words that would be their types."""
@@ -130,6 +124,14 @@ class PythonObjects:
         process = self._lookup.process
         pointer = process.words.read(address + 3 * process.pointer_size)
         return text_at(process.memory, pointer, 200).decode("ascii", "replace")
+
+
+def _likely(given: BlockWords, header: int, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return those of the rows that may have a count, and behind it a type."""
+    count, kind = given.words[rows, header], given.words[rows, header + 1]
+    likely = _may_be_count(count, given.pointer_size) & ~given.static[rows, header]
+    found: NDArray[np.intp] = rows[likely & (kind % np.uint64(8) == 0) & (kind != 0)]
+    return found
 
 
 def _may_be_count(words: NDArray[np.uint64], pointer_size: int) -> NDArray[np.bool_]:
