@@ -137,7 +137,7 @@ def test_in_a_large_heap_types_are_looked_for_only_where_they_are_asked_for():
     small, large = f"{RECORD} --count 3", f"{RECORD} --type session"
     lower = "python import gdbheap.commands.heap_record as asked; asked._MOST_TYPED = 10"
     rows = ask([str(build("recorded"))], [RECORD], get_there=[*START, "delete"])[RECORD]["rows"]
-    assert "Session" in rows[0]["type"]
+    assert "Session" in rows[0]["type"], rows
     said = ask([str(build("recorded"))], [small, large], get_there=[*START, "delete", lower])
     assert {row["type"] for row in said[small]["rows"]} == {None}
     assert all("Session" in row["type"] for row in said[large]["rows"])

@@ -143,7 +143,9 @@ def _group(calls: Sequence[Call], growth: Mapping[int, float], is_known: bool) -
         judged=told,
         alive=len(alive) if is_known else None,
         alive_bytes=sum(call.size for call in alive) if is_known else None,
-        example=alive[-1].sample.address if alive else None,
+        # Not the newest: the process may have been stopped before it kept that, and not the oldest: its place may be
+        # another's by now.
+        example=alive[(len(alive) - 1) // 2].sample.address if alive else None,
         grown=round(weight * sum(growth[call.size] for call in alive)) if is_growth_known else None,
         grown_bytes=round(weight * sum(growth[call.size] * call.size for call in alive)) if is_growth_known else None,
         alive_sizes=frozenset(call.size for call in alive) if is_growth_known else frozenset(),

@@ -69,6 +69,12 @@ def test_growth_is_of_those_whose_blocks_stay():
     assert not unexplained
 
 
+def test_the_example_is_not_the_one_that_was_made_as_the_process_was_stopped():
+    kept = [0x1000 * place for place in range(1, 5)]
+    groups, _ = grouped([sample("keeps", mem) for mem in kept], kept)
+    assert groups["keeps"].example in kept[:-1]
+
+
 def test_a_block_that_was_seen_freed_is_not_the_one_that_is_there_now():
     kept = [0x1000 * place for place in range(1, 101)]
     groups, _ = grouped([sample("keeps", kept[0]), sample("throws", kept[1], was_freed=True)], kept)
