@@ -18,6 +18,7 @@ from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.containers import container_kind
 from gdbheap.analysis.types.counted_data import with_counted_data
 from gdbheap.analysis.types.deep_shapes import deep_shapes, groups_of, named_deep_shapes
+from gdbheap.analysis.types.disputed import undisputed
 from gdbheap.analysis.types.evidence import evidence, first_words
 from gdbheap.analysis.types.fits import ALIGNMENT, fits, least_room
 from gdbheap.analysis.types.kin_arrays import KinArrays
@@ -114,7 +115,7 @@ class ByTargets:
             found.append(self._of_group(blocks[rows], bonus))
             if not len(found[-1]):
                 self._in_vain.add(group)
-        return joined(found)
+        return undisputed(state, joined(found))
 
     def _deeply(self, blocks: NDArray[np.intp]) -> tuple[dict[int, int], NDArray[np.uint64]]:
         """Return the types of named blocks by what they look like deep down, and what these blocks look like so."""
