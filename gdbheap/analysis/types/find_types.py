@@ -26,7 +26,7 @@ from gdbheap.analysis.types.kin_arrays import settle_arrays
 from gdbheap.analysis.types.libcxx import lay_out_shared
 from gdbheap.analysis.types.libstdcxx import lay_out_buffers
 from gdbheap.analysis.types.lone_texts import lone_texts
-from gdbheap.analysis.types.lost_objects import lost_objects
+from gdbheap.analysis.types.lost_objects import lost_objects, undecided_nodes
 from gdbheap.analysis.types.one_container import one_container
 from gdbheap.analysis.types.outcome import outcome
 from gdbheap.analysis.types.own_headers import behind_headers, own_header, with_headers
@@ -135,7 +135,7 @@ def _fill(state: TypingState) -> None:
         found = propagation.believe(lost_objects(state, rounds))
         found += told_by_statics + propagation.believe(static_brothers.find())
         found += propagation.believe(lone_trees(state))
-        found += propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told))
+        found += propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told | state.undecided))
         if not found:
             found = any(
                 propagation.believe(each(state))
@@ -149,6 +149,7 @@ def _fill(state: TypingState) -> None:
     words = propagation.waiting()
     if words is not None:
         propagation.believe(data_blocks(state, words))
+    propagation.believe(undecided_nodes(state))
     propagation.believe(lone_texts(state))
 
 

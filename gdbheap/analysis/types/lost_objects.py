@@ -12,7 +12,8 @@ from gdbheap.analysis.types.container_signs import Signs
 from gdbheap.analysis.types.containers import containers_in
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import least_room
-from gdbheap.analysis.types.libstdcxx import is_closure, is_internal, is_value, node_kind, value_of
+from gdbheap.analysis.types.libstdcxx import NodeKind, is_closure, is_internal, is_value, node_kind, value_of
+from gdbheap.analysis.types.plausible import floats_used
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import are_among, counted, distinct
@@ -38,6 +39,15 @@ def lost_objects(state: TypingState, rounds: int) -> Claims:
     first rounds what others of them point to is left out: what those are tells it better."""
     told = joined(list(_told(state)))
     return _outermost(state, told) if rounds < _ROUNDS_OUTSIDE else told
+
+
+def undecided_nodes(state: TypingState) -> Claims:
+    """Return possible claims of the nodes of lists and trees that go with several types as well: all are kept."""
+    state.undecided[:] = False
+    list(_told(state))
+    blocks = np.flatnonzero(state.undecided & (state.type < 0)).astype(np.int32)
+    kept = [state.alternatives[block][0] for block in blocks.tolist()]
+    return claims(blocks, kept, How.POINTS_TO, Confidence.POSSIBLE)
 
 
 def _outermost(state: TypingState, told: Claims) -> Claims:
@@ -93,6 +103,16 @@ def _best(state: TypingState, signs: Signs, numbers: list[int], blocks: NDArray[
         number = _as_a_whole(state, numbers[row], numbers)
         if number != NONE:
             yield claims(here, number, How.POINTS_TO, Confidence.LIKELY)
+    _keep_undecided(state, numbers, blocks, np.where((scores == most) & ~sure, scores, np.int32(0)))
+
+
+def _keep_undecided(state: TypingState, numbers: list[int], blocks: NDArray[np.int32], best: Scores) -> None:
+    """Note the blocks that are nodes by their links, but of several types as well: nothing weaker may name them."""
+    linked = [row for row, each in enumerate(numbers) if node_kind(state.book, each) in (NodeKind.LIST, NodeKind.TREE)]
+    tied = (best[linked] >= _ENOUGH).sum(axis=0) > 1
+    state.undecided[blocks[tied]] = True
+    for at in np.flatnonzero(tied).tolist():
+        state.alternatives[int(blocks[at])] = tuple(numbers[row] for row in linked if best[row, at] >= _ENOUGH)
 
 
 def _as_a_whole(state: TypingState, number: int, judged: list[int]) -> int:
@@ -132,5 +152,5 @@ def _score(state: TypingState, signs: Signs, number: int, blocks: NDArray[np.int
     if len(left) and inner != NONE:
         good, bad = evidence(state, inner, blocks[left], part)
         wrong[left] |= bad > 0
-        total[left] += np.minimum(good, 4)
+        total[left] += np.minimum(good, 4) + floats_used(state, inner, blocks[left], part)
     return np.where(wrong, np.int32(-1), total)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.typing_state import TypingState
@@ -34,13 +35,32 @@ _FEWEST = 3
 def implausible(state: TypingState, number: int, blocks: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return how many members of an object of the type, at the start of each of the blocks, have such values."""
     found = np.zeros(len(blocks), np.int32)
-    for offset, width, is_bool in leaves(state.book, number):
-        unit = max(width, _SMALLEST)
-        # (A double that is not aligned to its size, as some machines have them, counts as 0.)
-        word = state.held.blocks.start[blocks] + np.uint64(offset - offset % _SMALLEST)
-        value = gather_words(state.process.memory, unit, word)[:, 0] >> np.uint64(8 * (offset % _SMALLEST))
+    for width, is_bool, value in _values(state, number, blocks, 0):
         found += value & np.uint64(0xFF) > 1 if is_bool else ~_in_use(value, width)
     return found
+
+
+def floats_used(state: TypingState, number: int, blocks: NDArray[np.int32], part: int) -> NDArray[np.int32]:
+    """Return for objects of the type at `part` of each of the blocks 1 where its floating-point members are such
+    numbers, and not all 0: integers are no such by accident, as none of them is so large."""
+    used, odd = np.zeros(len(blocks), np.bool_), np.zeros(len(blocks), np.bool_)
+    for width, is_bool, value in _values(state, number, blocks, part):
+        if not is_bool:
+            used |= value != 0
+            odd |= ~_in_use(value, width)
+    return (used & ~odd).astype(np.int32)
+
+
+def _values(
+    state: TypingState, number: int, blocks: NDArray[np.int32], part: int
+) -> Iterator[tuple[int, bool, Numbers]]:
+    """Yield (size in bytes, whether it is a bool, what it is in each block) for each member that is one or a number."""
+    for offset, width, is_bool in leaves(state.book, number):
+        unit, place = max(width, _SMALLEST), offset + part
+        # (A double that is not aligned to its size, as some machines have them, counts as 0.)
+        word = state.held.blocks.start[blocks] + np.uint64(place - place % _SMALLEST)
+        value = gather_words(state.process.memory, unit, word)[:, 0] >> np.uint64(8 * (place % _SMALLEST))
+        yield width, is_bool, value
 
 
 def leaves(book: TypeBook, number: int) -> list[Leaf]:

@@ -108,6 +108,8 @@ class TypingState:
         self.letters = np.zeros(count, np.uint8)
         # Blocks that go with none of the classes of their size that have containers in them.
         self.no_object = np.zeros(count, np.bool_)
+        # Nodes of lists and trees, by their links, of which nothing tells what they hold.
+        self.undecided = np.zeros(count, np.bool_)
         # Grows with each change of a type; what was found last by them is good as long as it stands.
         self.changes = 0
         self._remembered: tuple[str, int, Inner, object] = ("", 0, self.inner, None)
