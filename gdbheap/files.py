@@ -39,8 +39,10 @@ def read_regular(path: str, most: int) -> bytes:
     bytes."""
     with open_regular(path) as file:
         data = bytearray()
-        while len(data) <= most and (piece := file.read(min(most + 1 - len(data), 1 << 20))):
-            data += piece
+        # (The kernel gives its own files a page at a time: a new buffer for each would cost more than the reading.)
+        buffer = memoryview(bytearray(min(most + 1, 1 << 20)))
+        while len(data) <= most and (size := file.readinto(buffer)):
+            data += buffer[:size]
     if len(data) > most:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
     return bytes(data)

@@ -150,7 +150,8 @@ def _look(target: Target, view: Heap | None) -> _Seen:
     from gdbheap.process.threads.unjoined import unjoined
 
     process = target.process
-    residency, stored = read_residency(process, view), stored_in_core(process, view)
+    mappings = annotate(process, view)
+    residency, stored = read_residency(process, view, mappings), stored_in_core(process, view, mappings)
     judged = residency if stored is None else stored
     verdict = judge_memory(judged)
     is_scattered = verdict in (MemoryVerdict.FRAGMENTATION, MemoryVerdict.RETENTION)
@@ -170,7 +171,7 @@ def _look(target: Target, view: Heap | None) -> _Seen:
         embedded=embedded_allocators(process, is_defined, lambda name: _int_of(target, name), _environment(process)),
         huge=None if held is None else sum(each.huge for each in held.values()),
         waiting=unjoined(process, find_stacks(process)[1]),
-        largest=[] if held is None else largest_mappings(annotate(process, view), held, _MOST_MAPPINGS),
+        largest=[] if held is None else largest_mappings(mappings, held, _MOST_MAPPINGS),
     )
 
 

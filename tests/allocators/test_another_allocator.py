@@ -97,7 +97,10 @@ def test_glibcs_own_heap_answers_the_same_questions():
 
 
 def test_where_the_memory_is(process, heap):
-    parts = {part.name: (part.size, part.count, part.is_free) for part in read_residency(process, heap).parts}
+    parts = {
+        part.name: (part.size, part.count, part.is_free)
+        for part in read_residency(process, heap, annotate(process, heap)).parts
+    }
     assert parts["in_use"] == (4 * 64, 4, False) and parts["free"] == (64, 1, True)
     assert parts["module_data"] == (0x1000, None, False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from gdbheap.analysis.mappings.annotate import AnnotatedVMA
 from gdbheap.lazy import dataclass
@@ -26,12 +27,10 @@ def largest_mappings(
     mappings: Iterable[AnnotatedVMA], resident: Mapping[int, ResidentBytes], most: int
 ) -> list[LargeMapping]:
     """Return the `most` largest, but for malloc's and for files that nobody here writes."""
-    found = [
-        LargeMapping(each.vma.start, each.vma.end, resident[each.vma.start].all, each.what, each.vma.path)
-        for each in mappings
-        if each.vma.start in resident
-        and (each.vma.writable or not each.vma.is_file)
-        and any(part.kind not in _MALLOC for part in each.parts)
-        and resident[each.vma.start].all
-    ]
-    return sorted(found, key=lambda each: -each.resident)[:most]
+    held = [(each, resident[each.vma.start].all) for each in mappings if each.vma.start in resident]
+    found = (
+        LargeMapping(each.vma.start, each.vma.end, size, each.what, each.vma.path)
+        for each, size in sorted(held, key=lambda pair: -pair[1])
+        if size and (each.vma.writable or not each.vma.is_file) and any(part.kind not in _MALLOC for part in each.parts)
+    )
+    return list(islice(found, most))

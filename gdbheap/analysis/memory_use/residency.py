@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.heap import Heap, HeapTop
-from gdbheap.analysis.mappings.annotate import annotate
+from gdbheap.analysis.mappings.annotate import AnnotatedVMA
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.live.resident_pages import ResidentPages, kernel_count, pages_in_core, resident_pages
 from gdbheap.process.process import Process
@@ -78,28 +78,31 @@ class Residency:
         return sum(each.resident or 0 for each in self.parts if each.name in names)
 
 
-def read_residency(process: Process, heap: Heap | None) -> Residency:
-    """Return where the resident memory is; without a `heap`, malloc's memory is what its mappings are. Sizes alone
-    where the pages of the process cannot be asked for (a core, another machine)."""
+def read_residency(process: Process, heap: Heap | None, mappings: Sequence[AnnotatedVMA]) -> Residency:
+    """Return where the resident memory is; `mappings` is what annotate() says of the same. Without a `heap`, malloc's
+    memory is what its mappings are. Sizes alone where the pages of the process cannot be asked for (a core, another
+    machine)."""
     pages = resident_pages(process)
-    parts = _parts(process, heap, pages)
+    parts = _parts(heap, mappings, pages)
     tops = tuple(heap.tops(process, pages)) if heap is not None else ()
     return Residency(parts, tops, *kernel_count(process))
 
 
-def stored_in_core(process: Process, heap: Heap | None) -> Residency | None:
+def stored_in_core(process: Process, heap: Heap | None, mappings: Sequence[AnnotatedVMA]) -> Residency | None:
     """Return the same of a core, with the pages that it has with anything but zeros in them for those that were
     resident: what was written, in memory or swapped out when the core was made. None where this is no core."""
     pages = pages_in_core(process)
     if pages is None:
         return None
-    parts = _parts(process, heap, pages)
+    parts = _parts(heap, mappings, pages)
     return Residency(parts, tuple(heap.tops(process, pages)) if heap is not None else (), None)
 
 
-def _parts(process: Process, heap: Heap | None, pages: ResidentPages | None) -> tuple[ResidentPart, ...]:
+def _parts(
+    heap: Heap | None, mappings: Sequence[AnnotatedVMA], pages: ResidentPages | None
+) -> tuple[ResidentPart, ...]:
     of_heap = list(_heap_parts(heap, pages))
-    return (*of_heap, *_other_parts(process, heap, of_heap, pages))
+    return (*of_heap, *_other_parts(None if heap is None else of_heap, mappings, pages))
 
 
 def _heap_parts(heap: Heap | None, pages: ResidentPages | None) -> Iterator[ResidentPart]:
@@ -110,9 +113,10 @@ def _heap_parts(heap: Heap | None, pages: ResidentPages | None) -> Iterator[Resi
 
 
 def _other_parts(
-    process: Process, heap: Heap | None, of_heap: Sequence[ResidentPart], pages: ResidentPages | None
+    of_heap: Sequence[ResidentPart] | None, mappings: Sequence[AnnotatedVMA], pages: ResidentPages | None
 ) -> Iterator[ResidentPart]:
-    """Yield what is no chunk: by what the address space says of it."""
+    """Yield what is no chunk, by what the address space says of it; without a heap (None) there is nothing around
+    one."""
     sizes: dict[str, int] = {}
     held: dict[str, int] = {}
 
@@ -120,7 +124,7 @@ def _other_parts(
         sizes[name] = sizes.get(name, 0) + size
         held[name] = held.get(name, 0) + resident
 
-    parts = [(vma, part) for vma in annotate(process, heap) for part in vma.parts]
+    parts = [(vma, part) for vma in mappings for part in vma.parts]
     starts = np.array([part.start for _, part in parts], np.uint64)
     ends = np.array([part.end for _, part in parts], np.uint64)
     resident = [0] * len(parts) if pages is None else pages.within(starts, ends).tolist()
@@ -139,7 +143,7 @@ def _other_parts(
             add(FILES, part.size, every)
         elif every or vma.vma.writable:
             add(OTHER, part.size, every)
-    if heap is not None:
+    if of_heap is not None:
         # Heaps' headers and arenas, and the ends of pages that chunks do not fill.
         size = sizes.pop(AROUND, 0) - sum(part.size for part in of_heap)
         around = held.pop(AROUND, 0) - sum(part.resident or 0 for part in of_heap)

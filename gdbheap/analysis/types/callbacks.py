@@ -122,7 +122,7 @@ class Callbacks:
     def _score(self, number: int, blocks: NDArray[np.int32]) -> NDArray[np.int64]:
         state, layout = self._state, self._state.layouts.of(number)
         scores = reading(state, number, blocks)
-        as_large = fits(state.room[blocks], np.full(len(blocks), layout.size), state.layouts.overhead)
+        as_large = fits(state.room[blocks], layout.size, state.layouts.overhead)
         as_large |= (layout.flexible >= 0) & (state.room[blocks] >= max(layout.flexible, 0))
         ordered, which = np.unique(blocks, return_inverse=True)
         odd = oddities(state, number, ordered)[which.reshape(-1)] > 0

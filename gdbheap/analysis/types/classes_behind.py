@@ -64,7 +64,7 @@ def _has_holder(
     room = state.room[block]
     for holder, place in state.embedded.holders(number):
         size = state.book.info(holder).size
-        found |= (start == place) & fits(room, np.full(len(room), size), state.layouts.overhead)
+        found |= (start == place) & fits(room, size, state.layouts.overhead)
     return found
 
 

@@ -19,7 +19,7 @@ ALIGNMENT = 16
 _MMAPPED = 128 << 10
 
 
-def least_room(size: Sizes, overhead: int) -> Sizes:
+def least_room(size: Sizes | int, overhead: int) -> Sizes:
     """Return how many usable bytes malloc gives for each size at least. `overhead` is what a chunk has beside them: a
     word of malloc's, and a header of the program's own."""
     chunk = (size + overhead + ALIGNMENT - 1) & -ALIGNMENT
@@ -28,10 +28,12 @@ def least_room(size: Sizes, overhead: int) -> Sizes:
     return room
 
 
-def fits(room: Sizes, size: Sizes, overhead: int) -> Mask:
-    """Return which rooms are just what malloc gives for the size."""
-    large = (room >= _MMAPPED) & (size > 0) & (room >= size) & (room - size < SMALLEST_PAGE + 2 * ALIGNMENT)
-    exact: Mask = (room == least_room(size, overhead)) | large
+def fits(room: Sizes, size: Sizes | int, overhead: int) -> Mask:
+    """Return which rooms are just what malloc gives for the size, or for the sizes."""
+    exact: Mask = room == least_room(size, overhead)
+    if (room >= _MMAPPED).any():
+        large = (room >= _MMAPPED) & (size > 0) & (room >= size) & (room - size < SMALLEST_PAGE + 2 * ALIGNMENT)
+        exact |= large
     return exact
 
 

@@ -126,15 +126,12 @@ class _Held:
         block = np.minimum(np.searchsorted(start, words), len(start) - 1)
         good = start[block] == words
         block, owners = block[good], owners[good]
-        several = sum(
-            fits(state.room[block], np.full(len(block), state.book.info(each).size), state.layouts.overhead)
-            for each in types
-        )
+        several = sum(fits(state.room[block], state.book.info(each).size, state.layouts.overhead) for each in types)
         if len(types) > 1 and len(block) and int(np.max(several)) > 1:
             # Closures of one function have one name: which of those that fit it is, is not known.
             types = ()
         for number in types:
-            fitting = fits(state.room[block], np.full(len(block), state.book.info(number).size), state.layouts.overhead)
+            fitting = fits(state.room[block], state.book.info(number).size, state.layouts.overhead)
             holder = np.searchsorted(start, owners[fitting], side="right").astype(np.int64) - 1
             inside = (holder >= 0) & (owners[fitting] < state.held.blocks.end[holder])
             yield claims(

@@ -76,7 +76,7 @@ def _goes_with(state: TypingState, number: int, blocks: NDArray[np.int32]) -> ND
     info = state.book.info(number)
     if info.kind is not TypeKind.STRUCT:
         return np.zeros(len(blocks), np.bool_)
-    exact = fits(state.room[blocks], np.full(len(blocks), info.size), state.layouts.overhead)
+    exact = fits(state.room[blocks], info.size, state.layouts.overhead)
     bad = evidence(state, number, blocks)[1] + oddities(state, number, blocks)
     bad += container_signs(state, number, blocks) < 0
     found: NDArray[np.bool_] = exact & (bad == 0) & explained(state, number, blocks)

@@ -68,7 +68,7 @@ def _of_struct(state: TypingState, number: int, blocks: Blocks) -> Scores:
     room, length = state.room[blocks], state.book.info(number).size
     if not length:
         return np.zeros(len(blocks), np.int64)
-    exact = fits(room, np.full(len(room), length), overhead)
+    exact = fits(room, length, overhead)
     grown = np.zeros(len(room), np.bool_)
     if layout.flexible >= 0:
         count = np.maximum(room - layout.flexible, 0) // max(layout.stride, 1)

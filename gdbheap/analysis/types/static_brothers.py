@@ -38,7 +38,10 @@ class StaticBrothers:
         if not len(self._key):
             return joined([])
         types = state.type[self._block]
-        named = np.flatnonzero(state.well_named()[self._block] & self._are_telling(types))
+        # (Most words are only in blocks whose type is known.)
+        asked = np.bincount(self._key, types < 0) > 0
+        named = np.flatnonzero(state.well_named()[self._block] & asked[self._key])
+        named = named[self._are_telling(types[named], named)]
         count = np.bincount(self._key[named], minlength=int(self._key.max()) + 1)
         one = np.full(len(count), -1, np.int64)
         one[self._key[named]] = types[named]
@@ -53,11 +56,12 @@ class StaticBrothers:
         bad = evidence(self._state, number, blocks)[1] + oddities(self._state, number, blocks)
         return claims(blocks[bad == 0], number, How.SAME_CALL, Confidence.LIKELY)
 
-    def _are_telling(self, types: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Return which of the words are pointers to functions or to structs: many a struct has the same text."""
+    def _are_telling(self, types: NDArray[np.int32], rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Return which of the words at these rows, in blocks of these types, are pointers to functions or to structs:
+        many a struct has the same text."""
         state = self._state
         whole = np.ones(len(types), np.bool_)
-        slot, code = slots_at(state, types, self._place - state.part[self._block], ~whole, whole)
+        slot, code = slots_at(state, types, self._place[rows] - state.part[self._block[rows]], ~whole, whole)
         local = state.layouts.local(np.maximum(code, -1))  # lays out what is not yet
         kind = state.layouts.kind[local]
         found: NDArray[np.bool_] = (slot != NO_SLOT) & ((code == CODE) | ((code >= 0) & (kind == TypeKind.STRUCT)))

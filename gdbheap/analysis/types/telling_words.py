@@ -181,7 +181,7 @@ class TellingWords:
         """Return what pointers to a struct say that lead to the starts of blocks without a type."""
         state, layout = self._state, self._state.layouts.of(code)
         length, room = state.book.info(code).size, state.room[target]
-        exact = fits(room, np.full(len(room), length), state.layouts.overhead)
+        exact = fits(room, length, state.layouts.overhead)
         pair = (blocks.astype(np.int64) << 32) | target
         back = are_among(pair, self._back) & (room >= length)
         misfit = ((room < length) | ((code == number) & ~exact)) & (layout.flexible < 0)

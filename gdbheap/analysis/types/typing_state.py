@@ -180,8 +180,9 @@ class TypingState:
         """Believe the claims of blocks whose type is not known yet, of several of one block the first; return these
         blocks."""
         unknown = np.flatnonzero(self.type[claims.block] < 0)
-        first = first_of_each(claims.block[unknown], len(self))
-        claims = claims.at(unknown[np.sort(first)])
+        first = np.zeros(len(unknown), np.bool_)
+        first[first_of_each(claims.block[unknown], len(self))] = True
+        claims = claims.at(unknown[first])
         block = claims.block
         self.changes += len(block) > 0
         self.type[block], self.count[block], self.part[block] = claims.type, claims.count, claims.part

@@ -62,7 +62,7 @@ def _of_class(
     size = state.layouts.pointer_size
     for number in types:
         length = state.book.info(number).size
-        alone = (start == 0) & fits(state.room[block], np.full(len(block), length), state.layouts.overhead)
+        alone = (start == 0) & fits(state.room[block], length, state.layouts.overhead)
         if alone.any():
             found = complete(state, number, int(state.held.blocks.start[block[alone][0]]))
             yield claims(block[alone], found, How.VTABLE, Confidence.CERTAIN)

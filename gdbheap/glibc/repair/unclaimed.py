@@ -26,11 +26,15 @@ class UnclaimedRange:
 
 def unclaimed_stretches(process: Process, claimed: list[tuple[int, int]]) -> list[UnclaimedRange]:
     """Return the unclaimed ranges, each with how far a private anonymous mapping that begins there may have reached."""
+    # (Most mappings have none right behind them, and reach no further than they are.)
     limits: dict[int, int] = {}
     limit, above = 0, -1
     for vma in reversed(process.address_space.vmas):
-        limit = limit if vma.end == above else vma.end
-        limits[vma.end] = limit
+        end = vma.end
+        if end == above:
+            limits[end] = limit
+        else:
+            limit = end
         above = vma.start if _is_anonymous(vma) else -1
     starts = sorted(start for start, _ in claimed)
     stretches = []

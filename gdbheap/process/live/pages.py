@@ -57,6 +57,11 @@ class PageRun:
     huge: bool = False
 
 
+_IN_MEMORY = (PageState.ANONYMOUS, PageState.FILE)
+# Beyond it lies the vsyscall page, which is in no page table.
+_LAST = 1 << 63
+
+
 @dataclass(frozen=True)
 class Pages:
     """The runs of a mapping, in order and without a gap. With `source` PAGEMAP, "zero" may also be a page shared
@@ -112,12 +117,25 @@ def read_pages(pid: int, vmas: Iterable[VMA]) -> Iterator[Pages]:
     with open_regular(f"/proc/{pid}/pagemap") as pagemap:
         scan = PageScan(pagemap.fileno())
         for vma in vmas:
-            if vma.end > 1 << 63:
+            if vma.end > _LAST:
                 continue
             if scan.works:
                 yield Pages(vma, tuple(_filled(vma, scan.runs(vma))), PAGEMAP_SCAN)
             else:
                 yield Pages(vma, tuple(_merged(_pagemap_runs(pagemap.fileno(), vma))), PAGEMAP)
+
+
+def resident_spans(pid: int, vmas: Iterable[VMA]) -> list[tuple[int, int]]:
+    """Return [start, end) of what is in memory of the mappings, the page of zeros left out; raise OSError as
+    read_pages() does."""
+    with open_regular(f"/proc/{pid}/pagemap") as pagemap:
+        scan = PageScan(pagemap.fileno())
+        found: list[tuple[int, int]] = []
+        for vma in vmas:
+            if vma.end <= _LAST:
+                runs = scan.runs(vma) if scan.works else _pagemap_runs(pagemap.fileno(), vma)
+                found += [(run.start, run.end) for run in runs if run.state in _IN_MEMORY]
+        return found
 
 
 def _spread(groups: list[Counter[PageState]], run: PageRun, base: int, step: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.files import kernel_text
 from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA
-from gdbheap.process.live.pages import PageState, read_pages
+from gdbheap.process.live.pages import resident_spans
 from gdbheap.process.live.proc_maps import HUGETLB
 from gdbheap.process.memory import SparseMemory, readable_pieces, sparse
 from gdbheap.process.process import Process
@@ -46,11 +46,9 @@ def resident_pages(process: Process) -> ResidentPages | None:
     if process.pid is None:
         return None
     try:
-        runs = [run for pages in read_pages(process.pid, process.address_space) for run in pages.runs]
+        return ResidentPages(resident_spans(process.pid, process.address_space))
     except OSError:
         return None
-    held = (PageState.ANONYMOUS, PageState.FILE)
-    return ResidentPages((run.start, run.end) for run in runs if run.state in held)
 
 
 def pages_in_core(process: Process) -> ResidentPages | None:
