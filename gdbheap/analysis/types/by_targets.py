@@ -86,7 +86,7 @@ class ByTargets:
         """Return claims of blocks that have no type yet, but for those left out."""
         state = self._state
         blocks = np.flatnonzero((state.type < 0) & (state.degree > 0) & ~left_out)
-        blocks = blocks[may_be_told(state, self._growing(), blocks)]
+        blocks = blocks[may_be_told(state, self._growing(), self._pointing, blocks, _MOST_EDGES)]
         if not len(blocks):
             return joined([])
         if self._plain is None:
@@ -120,10 +120,13 @@ class ByTargets:
     def _deeply(self, blocks: NDArray[np.intp]) -> tuple[dict[int, int], NDArray[np.uint64]]:
         """Return the types of named blocks by what they look like deep down, and what these blocks look like so."""
         state = self._state
+        named = np.flatnonzero((state.well_named() | (state.how == How.CALLBACK)) & (state.degree > 0))
+        named = named[are_among(state.room[named], distinct(state.room[blocks]))]
+        if not len(named):
+            return {}, np.zeros(len(blocks), np.uint64)
         if self._deep is None:
             self._deep = deep_shapes(state)
         shape, pointers = self._deep
-        named = np.flatnonzero((state.well_named() | (state.how == How.CALLBACK)) & (state.degree > 0))
         named = named[are_among(shape[named], distinct(shape[blocks]))]
         return named_deep_shapes(state, named, shape, pointers), shape[blocks]
 
@@ -309,6 +312,10 @@ class ByTargets:
                 text = is_text(state, target, layout.flexible) & fits_here
                 with_text |= (codes == number) & text[None, :]
         return grown, with_text
+
+    def _pointing(self, room: int) -> Mask:
+        """Return in which words each of the types that just so much room is given for may have a pointer."""
+        return _may_be_pointers(self._of_room(room)[1])
 
     def _of_room(self, room: int) -> tuple[Numbers, NDArray[np.int32]]:
         """Return the structs that malloc gives just so much room for, and their words."""

@@ -48,6 +48,7 @@ class ByValues:
         self._state = state
         self._may_be: dict[int, bool] = {}
         self._in_vain: dict[int, int] = {}
+        self._pointers: dict[int, NDArray[np.bool_] | None] = {}
 
     def find(self) -> Claims:
         """Return claims of the blocks without a type that lead to others, or into modules."""
@@ -92,14 +93,22 @@ class ByValues:
         several[several] = least_room(room // sizes[several] * sizes[several], state.layouts.overhead) == room
         first = blocks[:_FEW]
         places = [state.graph.place[np.arange(*state.begin[[b, b + 1]])[:_MOST_EDGES]] // step for b in first.tolist()]
+        places = [each for each in places if len(each) >= _SEVERAL]
         found = []
-        for number in structs[several].tolist():
-            codes = state.layouts.of(number).codes
-            pointers = (codes >= 0) | (codes == VOID) | (codes == MIXED)
-            led = any(len(each) >= _SEVERAL and pointers[each % len(codes)].all() for each in places)
-            if pointers.any() and led and self._may(number):
+        for number in structs[several].tolist() if places else []:
+            pointers = self._pointers_of(number)
+            led = pointers is not None and any(pointers[each % len(pointers)].all() for each in places)
+            if led and self._may(number):
                 found.append((number, room // state.book.info(number).size))
         return found[:_MOST_TYPES]
+
+    def _pointers_of(self, number: int) -> NDArray[np.bool_] | None:
+        """Return which words of a type are pointers, None where there is none."""
+        if number not in self._pointers:
+            codes = self._state.layouts.of(number).codes
+            pointers = (codes >= 0) | (codes == VOID) | (codes == MIXED)
+            self._pointers[number] = pointers if pointers.any() else None
+        return self._pointers[number]
 
 
 def _scores(
