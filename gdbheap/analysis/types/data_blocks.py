@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims
 from gdbheap.analysis.types.declared import declared_types
+from gdbheap.analysis.types.fits import least_room
+from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.analysis.types.words import TypedWords
+from gdbheap.analysis.types.words import NO_SLOT, TypedWords
 from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # A header in front of text (a length, say) is not longer.
 _LONGEST_HEADER = 64
@@ -40,6 +48,7 @@ def data_blocks(state: TypingState, waiting: TypedWords) -> Claims:
     local = state.layouts.local(words.code)  # lays out what is not yet
     size = state.layouts.size[local]
     count = (state.room[words.target] - words.offset) // np.maximum(size, 1)
+    count[_of_one_number(state, words, size)] = 0
     found = claims(
         words.target,
         declared_types(state, words),
@@ -50,4 +59,22 @@ def data_blocks(state: TypingState, waiting: TypedWords) -> Claims:
         parent_place=words.place,
     )
     found.confidence[:] = confidence
+    return found
+
+
+def _of_one_number(state: TypingState, words: TypedWords, size: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which of the words, to elements of these sizes, lead to one number: unions' words, to the smallest block
+    there is, with nothing behind it. (Members of their own lead to several, as a rule.)"""
+    step = state.layouts.pointer_size
+    smallest = int(least_room(1, state.layouts.overhead))
+    found: NDArray[np.bool_] = ~words.many & (words.offset == 0) & (size > 1)
+    found &= state.room[words.target] == smallest
+    found &= (words.slot != NO_SLOT) & (state.layouts.table[words.slot] == MIXED)
+    here = np.flatnonzero(found)
+    held = gather_words(state.process.memory, step, state.held.blocks.start[words.target[here]], smallest // step)
+    held[:, 0] >>= np.minimum(8 * size[here], 8 * step - 1).astype(np.uint64)
+    held[:, 0] >>= np.uint64(1) * (size[here] >= step)
+    behind = np.arange(held.shape[1])[None, :] * step >= np.maximum(size[here], 1)[:, None]
+    behind[:, 0] = True
+    found[here] = ~((held != 0) & behind).any(axis=1)
     return found

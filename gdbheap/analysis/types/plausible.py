@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _MOST_LEAVES, _DEEPEST, _MOST_WORDS = 32, 8, 16
 # (bits of the fraction, bits of the exponent, its bias) by size; numbers in use lie within 2 to the power of this.
 _SINGLE, _DOUBLE = 4, 8
-_FORMATS = {_SINGLE: (23, 8, 127), _DOUBLE: (52, 11, 1023)}
+FLOAT_NAMES = ("float", "double")
+FLOATS = {_SINGLE: (23, 8, 127), _DOUBLE: (52, 11, 1023)}
 _FAR = 60
 # What is smaller is read with what lies around it.
 _SMALLEST = _SINGLE
@@ -36,7 +37,7 @@ def implausible(state: TypingState, number: int, blocks: NDArray[np.int32]) -> N
     """Return how many members of an object of the type, at the start of each of the blocks, have such values."""
     found = np.zeros(len(blocks), np.int32)
     for width, is_bool, value in _values(state, number, blocks, 0):
-        found += value & np.uint64(0xFF) > 1 if is_bool else ~_in_use(value, width)
+        found += value & np.uint64(0xFF) > 1 if is_bool else ~is_float_in_use(value, width)
     return found
 
 
@@ -47,7 +48,7 @@ def floats_used(state: TypingState, number: int, blocks: NDArray[np.int32], part
     for width, is_bool, value in _values(state, number, blocks, part):
         if not is_bool:
             used |= value != 0
-            odd |= ~_in_use(value, width)
+            odd |= ~is_float_in_use(value, width)
     return (used & ~odd).astype(np.int32)
 
 
@@ -83,15 +84,15 @@ def _collect(book: TypeBook, number: int, offset: int, depth: int, found: list[L
         length = book.size(info.target)
         for index in range(info.count):
             _collect(book, info.target, offset + index * length, depth + 1, found)
-    elif info.name in ("float", "double") and info.size in _FORMATS:
+    elif info.name in FLOAT_NAMES and info.size in FLOATS:
         found.append((offset, info.size, False))
     elif info.name in ("_Bool", "bool") and info.size == 1:
         found.append((offset, 1, True))
 
 
-def _in_use(value: Numbers, width: int) -> Mask:
+def is_float_in_use(value: Numbers, width: int) -> Mask:
     """Return which of the values are floating-point numbers as they are in use: 0, or neither huge nor tiny."""
-    fraction, bits, bias = _FORMATS[width]
+    fraction, bits, bias = FLOATS[width]
     whole = value & np.uint64((1 << (8 * width)) - 1)
     exponent = (whole >> np.uint64(fraction) & np.uint64((1 << bits) - 1)).astype(np.int64)
     found: Mask = (whole & np.uint64((1 << (8 * width - 1)) - 1) == 0) | (np.abs(exponent - bias) <= _FAR)
@@ -109,6 +110,6 @@ def numbers_in(state: TypingState, blocks: NDArray[np.int32], width: int) -> tup
     last = np.maximum((state.room[blocks] - 2 * size) // width, 1)
     inside = np.arange(octets.shape[1])[None, :] < last[:, None]
     used = inside & (octets != 0)
-    fine = _in_use(octets, width)
+    fine = is_float_in_use(octets, width)
     none = (used & ~fine).any(axis=1)
     return ~none & (used.sum(axis=1) >= _FEWEST), none

@@ -9,6 +9,7 @@ from gdbheap.analysis.types.containers import containers_in
 from gdbheap.analysis.types.counts import integers_of, read_integers
 from gdbheap.analysis.types.evidence import evidence, oddities
 from gdbheap.analysis.types.fits import fits, least_room
+from gdbheap.analysis.types.plausible import FLOAT_NAMES, FLOATS, is_float_in_use
 from gdbheap.analysis.types.slots import BYTES, MIXED, VOID, WordLayout
 from gdbheap.analysis.types.texts import MOST_LETTERS, is_text
 from gdbheap.analysis.types.typing_state import TypingState
@@ -55,12 +56,33 @@ def _reading(state: TypingState, number: int, blocks: Blocks) -> Scores:
         text, letters = is_text(state, blocks), is_text(state, blocks, 0, _LETTERS)
         good, bad = (_TEXT, _ODD) if kind is TypeKind.CHARACTER else (_ODD, 0)
         plain = np.where(letters, good, np.where(text, 0, bad))
+        if kind is TypeKind.SCALAR:
+            info, alone = state.book.info(number), _of_one_number(state, number, blocks)
+            # (The bytes of many a floating-point number, 3.3 among them, are letters, no more than it has.)
+            no_more = letters & ~is_text(state, blocks, 0, min(info.size + 1, MOST_LETTERS))
+            no_more &= (info.name in FLOAT_NAMES) & (alone > _EXACT)
+            plain = np.where(no_more, _TEXT, np.where(letters | text, plain, alone))
         said = np.where(state.pointing[blocks] & ~text, WRONG, plain).astype(np.int64)
     else:
         said = np.zeros(len(blocks), np.int64)
     whole = (known >= 0) & state.whole[blocks] & (state.part[blocks] == 0)
     found: Scores = np.where(whole, np.where(known == number, _KNOWN, WRONG), said)
     return found
+
+
+def _of_one_number(state: TypingState, number: int, blocks: Blocks) -> Scores:
+    """Return what it says for a number of this type that a block is as large as just one, and that it looks like one:
+    what is a floating-point number in use is no integer, as none is so large, and the other way round."""
+    info = state.book.info(number)
+    exact = fits(state.room[blocks], info.size, state.layouts.overhead)
+    if info.size not in FLOATS:
+        return np.where(exact, _EXACT, 0).astype(np.int64)
+    words = gather_words(state.process.memory, info.size, state.held.blocks.start[blocks], 2)
+    value, alone = words[:, 0], words[:, 1] == 0
+    looks = (value == 0) | (is_float_in_use(value, info.size) == (info.name in FLOAT_NAMES))
+    # (A struct has seldom nothing behind its first word.)
+    said = np.where(looks, np.where(alone & (value != 0), 2 * _EXACT, _EXACT), _ODD)
+    return np.where(exact, said, 0).astype(np.int64)
 
 
 def _of_struct(state: TypingState, number: int, blocks: Blocks) -> Scores:

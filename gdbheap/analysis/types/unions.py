@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence
 from gdbheap.analysis.types.readings import reading
-from gdbheap.analysis.types.slots import MIXED
+from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.tag import Pool
 from gdbheap.analysis.types.tags import by_tags, rows_told, tagged_part
 from gdbheap.analysis.types.typing_state import TypingState
@@ -42,6 +42,7 @@ def unions(state: TypingState, waiting: TypedWords) -> TypedWords | None:
         mixed = state.layouts.mixed.get((part[0], part[1] // state.layouts.pointer_size), ())
         kinds = [each for each in mixed if each >= 0]
         if kinds:
+            kinds += [VOID] if VOID in mixed else []
             slots, known = groups.setdefault(part, ([], []))
             slots.append(slot)
             known += [each for each in kinds if each not in known]
@@ -53,7 +54,9 @@ def unions(state: TypingState, waiting: TypedWords) -> TypedWords | None:
         if held is not None:
             found.append(held)
         if variant is None:
-            found += list(_resolved(state, here, struct, offset, kinds[:_MOST_KINDS]))
+            # (What it may be beside anything at all comes last.)
+            ordered = sorted(kinds, key=lambda each: each == VOID)
+            found += list(_resolved(state, here, struct, offset, ordered[-_MOST_KINDS:]))
     return joined_words(found) if found else None
 
 
@@ -63,19 +66,26 @@ def _resolved(
     pool = state.pools.setdefault((struct, offset), Pool())
     address = words.place - np.uint64(offset)
     target, some = pool.with_earlier(words.target, address)
-    told = by_tags(state, np.stack([reading(state, each, target) for each in kinds]), some, struct)
+    told = by_tags(state, _scores(state, kinds, target), some, struct)
     row = rows_told(state, told, address)
     if 100 * np.count_nonzero(row >= 0) < _TOLD * len(row):
         # No tag tells much: what each word leads to must go with it by itself.
         words, row = words.at(np.arange(len(words)) < _MOST_WORDS), row[:_MOST_WORDS]
-        alone = _alone(np.stack([reading(state, each, words.target) for each in kinds]))
+        alone = _alone(_scores(state, kinds, words.target))
         row = np.where((row >= 0) & (alone != row), -1, alone)
     for index, number in enumerate(kinds):
         chosen = words.at(row == index)
-        if len(chosen):
+        if len(chosen) and number != VOID:
             code = np.full(len(chosen), number, np.int32)
             trust = np.minimum(chosen.trust, np.uint8(Confidence.LIKELY))
             yield replace(chosen, code=code, trust=trust)
+
+
+def _scores(state: TypingState, kinds: list[int], blocks: NDArray[np.int32]) -> Scores:
+    """Return how well each type (a row) goes with each block; for VOID 0: where a union may lead to anything as well, a
+    type must go with it better than that."""
+    nothing = np.zeros(len(blocks), np.int64)
+    return np.stack([nothing if each == VOID else reading(state, each, blocks) for each in kinds])
 
 
 def _alone(scores: Scores) -> NDArray[np.intp]:
