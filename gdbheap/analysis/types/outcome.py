@@ -9,6 +9,7 @@ from gdbheap.analysis.types.doubts import doubt_contents
 from gdbheap.analysis.types.functions import name_closures
 from gdbheap.analysis.types.root_words import covering_roots, root_words
 from gdbheap.analysis.types.rules import DEAD_RULES
+from gdbheap.analysis.types.settled_counts import settle_counts
 from gdbheap.analysis.types.slots import MIXED, PADDING, VOID
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.union_words import UnionWords
@@ -45,6 +46,8 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
     firm &= ~dead
     covering = covering_roots(state, state.roots)
     from_roots = root_words(state, state.roots, covering)
+    for held_by in (words, from_roots):
+        settle_counts(state, held_by)
     roles = _fill_roles(state, words, from_roots, covering)
     return BlockTypes(
         state.book.catalogue,
