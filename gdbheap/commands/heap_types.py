@@ -149,8 +149,6 @@ def _notes_on_types(target: Target, types: BlockTypes) -> Iterator[str]:
             "debuginfod serves them)"
         )
         yield f"no debug information for {program}: only what needs none is named. {way}"
-    if types.interrupted:
-        yield "stopped by Ctrl-C: only the types found until then are known; the next command continues"
     if (types.type == NONE).any() and _are_rusts(types):
         yield (
             "of Rust's types, String, Vec, Box, Rc, Arc and enums are followed; what HashMap, BTreeMap and "

@@ -64,8 +64,8 @@ def answer(name: str, find: Find, below: tuple[str, ...], line: str, from_tty: b
             return
         arguments = parse(command, line, TARGET.evaluate)
         report = command.run(TARGET, arguments)
-        if end := TARGET.end:
-            report = replace(report, notes=(*report.notes, end))
+        if remarks := [each for each in (TARGET.cut_short, TARGET.end) if each]:
+            report = replace(report, notes=(*report.notes, *remarks))
         report = NAMES.spelling().report(report)
         _keep_example(report)
         if arguments["json"]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _TYPES: Key[BlockTypes] = Key("block types")
 _LABELLED: Key[BlockTypes] = Key("block types with labels")
+_CUT_SHORT = "stopped by Ctrl-C: only the types found until then are known; the next command looks again"
 
 
 def block_types(target: Target) -> BlockTypes:
@@ -47,9 +48,14 @@ def plain_types(target: Target) -> BlockTypes:
     from gdbheap.analysis.types.block_types import no_types  # kept out of gdb's start
 
     held, catalogue = pointer_graph(target), joined_catalogue(target)
+    if catalogue.interrupted:
+        target.cut_short = _CUT_SHORT
     if not len(catalogue.types):
         return target.keep(_TYPES, lambda _: no_types(held.blocks.start, len(held.graph.source), catalogue))
-    return target.keep(_TYPES, lambda _: _found_types(target, held, catalogue), "finding what each block is")
+    types = target.keep(_TYPES, lambda _: _found_types(target, held, catalogue), "finding what each block is")
+    if types.interrupted:
+        target.cut_short = _CUT_SHORT
+    return types
 
 
 def _found_types(target: Target, held: PointerGraph, catalogue: Catalogue) -> BlockTypes:

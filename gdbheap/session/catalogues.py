@@ -83,6 +83,7 @@ def _join(target: Target) -> _Joined:
     parts: list[tuple[Module, Catalogue]] = []
     columns: list[TypeColumns] = []
     problems: list[str] = []
+    interrupted = False
     for module in _modules(target):
         part = target.catalogue_of(module)
         problems += part.problems
@@ -91,6 +92,7 @@ def _join(target: Target) -> _Joined:
             parts.append((module, part))
             columns.append(part.types.columns)
         if part.interrupted:
+            interrupted = True
             break
     types, numbers = joined(columns) if columns else (no_types(), [])
     moved = _moved(target)
@@ -103,7 +105,6 @@ def _join(target: Target) -> _Joined:
         ]
         statics += [_where_it_lies(each, moved, module, target) for each in placed] if moved else placed
         locals_.append((module, [each for each in variables if each.storage == Storage.THREAD_LOCAL]))
-    interrupted = any(part.interrupted for _, part in parts)
     statics.sort(key=lambda each: each.place)
     return _Joined(Catalogue(ColumnTypes(types), statics, tuple(problems), NumbersByName(types), interrupted), locals_)
 

@@ -56,6 +56,10 @@ class Target:
         self._heap: GlibcHeap | None = None
         self._progress: Progress | None = None
         self._kept: dict[Key[Any], Any] = {}
+        # What is kept for this command alone, since Ctrl-C cut something short in it.
+        self._kept_for_now: list[Key[Any]] | None = None
+        # What is not known because of that, as a note; "" where nothing is missing, or the answer itself says it.
+        self.cut_short = ""
         # What nothing is kept of, for it depends on what the user selects or sets, or on the question alone.
         self.setting = debugger.setting
         self.typed = debugger.typed
@@ -73,6 +77,9 @@ class Target:
         """Make ready for one command: keep what is known only if this is certainly still the same stop. `progress`
         tells of long walks."""
         self._progress = progress
+        for kept in self._kept_for_now or ():
+            self._kept.pop(kept, None)
+        self._kept_for_now, self.cut_short = None, ""
         key = self._debugger.stop_key()
         if key is None or key != self._stop_key:
             self.forget()
@@ -113,8 +120,8 @@ class Target:
     def keep(self, key: Key[T], compute: Callable[[Progress | None], T], doing: str = "") -> T:
         """Return compute(progress), which is called once and kept under `key` until the process runs on. `progress`,
         if any, is to be called with each address reached, about once per MiB read; it shows what is being done, if
-        that is told ("finding ..."). What Ctrl-C cut short (a value with `interrupted` set) is computed anew for the
-        next command."""
+        that is told ("finding ..."). What Ctrl-C cut short (a value with `interrupted` set), and what is made after
+        it, is computed anew for the next command."""
         if key in self._kept:
             return self.known(key)
         try:
@@ -123,8 +130,11 @@ class Target:
         finally:
             if self._progress is not None:
                 self._progress.finish()
-        if not getattr(value, "interrupted", False):
-            self._kept[key] = value
+        if getattr(value, "interrupted", False) and self._kept_for_now is None:
+            self._kept_for_now = []
+        if self._kept_for_now is not None:
+            self._kept_for_now.append(key)
+        self._kept[key] = value
         return value
 
     @property

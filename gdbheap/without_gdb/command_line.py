@@ -76,7 +76,8 @@ def _answer(command: Command, reader: Reader, rest: Sequence[str], spell: Spell)
     arguments = parse(command, " ".join(rest), target.evaluate)
     report = command.run(target, arguments)
     undecoded = (_UNDECODED,) if command.name in _DECODING and not packages.is_there("capstone") else ()
-    report = replace(report, notes=(*report.notes, *undecoded, *reader.remarks))
+    cut_short = (target.cut_short,) if target.cut_short else ()
+    report = replace(report, notes=(*report.notes, *cut_short, *undecoded, *reader.remarks))
     if arguments["json"]:
         report = limited(report, rows_wanted(command, arguments))
     if form_of(arguments) is OutputForm.TEXT:

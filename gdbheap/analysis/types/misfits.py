@@ -27,6 +27,8 @@ _MOST = 1 << 12
 _MOST_POINTERS = 64
 # So many blocks without a type are read.
 _MOST_READ = 1 << 14
+# A member that leads nowhere in so many objects of its type is one that the program does not use.
+_UNUSED = 8
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,21 @@ def find_misfits(process: Process, held: PointerGraph, types: BlockTypes) -> tup
 
 
 def _overwritten(process: Process, held: PointerGraph, types: BlockTypes) -> Iterator[Misfit]:
-    """Yield the objects that a typed pointer leads to and that have no address at all where the type has a pointer."""
+    """Yield the objects that a typed pointer leads to and that have no address at all where the type has a pointer
+    which the program uses."""
     led = np.isin(types.how, (How.VARIABLE, How.MEMBER, How.PART)) & (types.confidence >= Confidence.LIKELY)
-    single = led & (types.type != NONE) & (types.count == 0)
-    for number in distinct(types.type[single]).tolist():
+    single = (types.type != NONE) & (types.count == 0)
+    for number in distinct(types.type[single & led]).tolist():
         if not _is_telling(types, number):
             continue
         blocks = np.flatnonzero(single & (types.type == number))
         start = held.blocks.start[blocks] + types.part[blocks]
         for offset in sorted(pointers_of(types.catalogue, number))[:_MOST_POINTERS]:
             words = gather_words(process.memory, process.pointer_size, start + np.uint64(offset), 1)[:, 0]
-            for at in np.flatnonzero(_not_canonical(process, words)).tolist():
+            wrong = _not_canonical(process, words)
+            if np.count_nonzero(~wrong) >= _UNUSED and not words[~wrong].any():
+                continue  # never written: what lay there before
+            for at in np.flatnonzero(wrong & led[blocks]).tolist():
                 block = int(blocks[at])
                 yield Misfit(
                     block,

@@ -70,7 +70,6 @@ class Scan:
             self._read_functions()
         except KeyboardInterrupt:
             interrupted = True
-            self._problems.append("stopped by Ctrl-C: only a part of the types is known")
         found = settled(self._rows)
         types = ColumnTypes(found.types)
         return Catalogue(types, found.variables, tuple(self._problems), NumbersByName(found.types), interrupted)
