@@ -1,5 +1,5 @@
-"""Two kinds of lost blocks that look alike: what holds one of them tells which it is, held against the program's own
-words."""
+"""Two kinds of lost blocks that look alike: what holds one of them tells which it is; and what begins with the header
+of another kind is not taken for that. Held against the program's own words."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from support.type_ledger import score, typed_core
 
 
 def test_what_holds_a_lost_block_knows_it_better_than_what_it_looks_like(tmp_path):
-    core, truth = typed_core(build("types_disputed"), tmp_path)
+    core, truth = typed_core(build("types_disputed", "-O0"), tmp_path)
     types = block_types(core_target(str(core), str(tmp_path), DebugSearch()))
     answers = [
         (start, types.name(block), Confidence(int(types.confidence[block])).label)
         for block, start in enumerate(types.start.tolist())
     ]
+    assert score(truth, "reachable", answers).wrong == {}
     found = score(truth, "lost", answers)
     assert found.wrong == {}
     assert not {"struct header", "struct letter"} & set(found.unnamed)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.evidence import evidence, oddities
+from gdbheap.analysis.types.fits import least_room
 from gdbheap.analysis.types.slots import CODE
 from gdbheap.analysis.types.static_words import words_into
+from gdbheap.analysis.types.tags import tagged_part
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, slots_at
 from gdbheap.lazy import np
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 # So many blocks of one type, and none of another, must have it.
 _FEWEST = 2
+# So many places of such words are looked at, and so many other types that have the same there.
+_MOST_PLACES, _MOST_OTHERS = 16, 64
 
 
 class StaticBrothers:
@@ -52,9 +56,28 @@ class StaticBrothers:
         return joined([self._of_type(number, here[told[here] == number]) for number in distinct(told[here]).tolist()])
 
     def _of_type(self, number: int, rows: NDArray[np.intp]) -> Claims:
+        state = self._state
         blocks = distinct(self._block[rows]).astype(np.int32)
-        bad = evidence(self._state, number, blocks)[1] + oddities(self._state, number, blocks)
+        good, bad = evidence(state, number, blocks)
+        bad = bad + oddities(state, number, blocks)
+        for other in self._with_the_same_part(number, rows):
+            # (What several structs begin with tells none of them.)
+            said, against = evidence(state, other, blocks)
+            bad += (state.room[blocks] == self._room(other)) & (against == 0) & (said >= good)
         return claims(blocks[bad == 0], number, How.SAME_CALL, Confidence.LIKELY)
+
+    def _with_the_same_part(self, number: int, rows: NDArray[np.intp]) -> list[int]:
+        """Return the other structs that have the struct around one of these words just where this type has it."""
+        state, found = self._state, []
+        for place in distinct(self._place[rows])[:_MOST_PLACES].tolist():
+            inner, within = tagged_part(state.book, number, place)
+            holders = [each for each, offset in state.embedded.holders(inner) if offset == place - within]
+            found += [each for each in holders if each != number and each not in found]
+        return found[:_MOST_OTHERS]
+
+    def _room(self, number: int) -> int:
+        size = self._state.book.info(number).size
+        return int(least_room(size, self._state.layouts.overhead))
 
     def _are_telling(self, types: NDArray[np.int32], rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return which of the words at these rows, in blocks of these types, are pointers to functions or to structs:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
+# So many elements of a static array are known by their addresses.
+_MOST_ELEMENTS = 256
+
 
 @dataclass(frozen=True)
 class TypeSources:
@@ -149,10 +152,18 @@ class TypingState:
 
     @functools.cached_property
     def variable_sizes(self) -> dict[int, int]:
-        """How many bytes the static variables at these addresses have that are structs."""
-        statics = (root for root in self.roots if root.kind is RootKind.STATIC)
-        found = {root.address: self.book.info(self.book.stripped(root.type)) for root in statics}
-        return {address: info.size for address, info in found.items() if info.kind is TypeKind.STRUCT}
+        """How many bytes the static variables at these addresses have that are structs, or elements of arrays of
+        such."""
+        found: dict[int, int] = {}
+        for root in self.roots:
+            if root.kind is not RootKind.STATIC:
+                continue
+            info, count = self.book.info(self.book.stripped(root.type)), 1
+            if info.kind is TypeKind.ARRAY and info.count > 0:
+                info, count = self.book.info(self.book.stripped(info.target)), min(info.count, _MOST_ELEMENTS)
+            if info.kind is TypeKind.STRUCT:
+                found.update((root.address + index * info.size, info.size) for index in range(count))
+        return found
 
     @functools.cached_property
     def pointing(self) -> NDArray[np.bool_]:
