@@ -1,8 +1,9 @@
 """GObjects and other instances of GLib's types: an instance's first word leads to its class, whose first word is the
 type: a node that lists its ancestors, itself first (gobject/gtype.c: struct _TypeNode, 2.66 to 2.86).
 
-An instance's private data lie in front of it in its block. A type's name is a quark: a number in a table of texts
-that libglib's data lead to.
+An instance's private data lie in front of it in its block, which is as large as both together: the type's data tell
+these sizes (struct _InstanceData). So whatever else points to a class (the type's data, an interface's table, a slab of
+instances) is no instance. A type's name is a quark: a number in a table of texts that libglib's data lead to.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from gdbheap.analysis.objects.block_words import WORDS, BlockWords
 from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup, values_of
 from gdbheap.errors import MemoryFault
-from gdbheap.lazy import np, regex
+from gdbheap.lazy import dataclass, np, regex
 from gdbheap.process.memory import WORD_FORMATS, text_at
 from gdbheap.types.confidence import Confidence
 
@@ -25,12 +26,23 @@ _NAME = regex(r"[A-Za-z_][A-Za-z0-9_+-]{1,199}")
 # Words of a node up to the list of its ancestors; one of these holds the quark.
 _BEFORE_ANCESTORS = 14
 _FEWEST_WORDS = 6
+# Words of a type's data in which its class is, and behind that the sizes.
+_DATA = 12
 # Fundamental types are numbers below this, shifted by 2.
 _MOST_FUNDAMENTAL = 255 << 2
 _QUARKS_PER_BLOCK = 2048
 _MOST_QUARKS = 1 << 20
 # libglib's writable data are smaller.
 _MOST_DATA = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Class:
+    """A type of instances: its name, and the bytes of an instance and of the private data in front of it."""
+
+    name: str
+    size: int
+    private: int
 
 
 class GObjects:
@@ -40,48 +52,56 @@ class GObjects:
         self._lookup = lookup
         self._present = any("libgobject-2.0" in module.path for module in lookup.process.modules)
         self._quarks: tuple[int, ...] | None = None
-        self._known: dict[int, str] = {}
+        self._known: dict[int, _Class | None] = {}
 
     def name(self, given: BlockWords, labels: Labels) -> None:
         """Name the blocks that hold an instance, whatever private data lie in front of it."""
         if not self._present:
             return
+        pointer = given.pointer_size
         inside = _point_to_starts(given)
         for column in range(WORDS - 1):
-            # An instance counts its references right behind (of a GTypeInstance that is no GObject this may be zero).
             for address, rows in values_of(given.words[:, column], np.flatnonzero(inside[:, column])):
-                name = self._class_name(address)
-                if name:
-                    labels.put(given.rows[rows], name, Confidence.LIKELY)
+                found = self._class_at(address)
+                if found is not None and found.private == column * pointer:
+                    # What malloc gives is rounded up to two words, and four words at least.
+                    more = given.size[rows].astype(np.int64) - found.private - found.size
+                    fitting = rows[(more >= 0) & (more < 4 * pointer)]
+                    labels.put(given.rows[fitting], found.name, Confidence.LIKELY)
 
-    def _class_name(self, address: int) -> str:
+    def _class_at(self, address: int) -> _Class | None:
         if address not in self._known:
             try:
                 self._known[address] = self._read(address)
             except (MemoryFault, OverflowError):
-                self._known[address] = ""
+                self._known[address] = None
         return self._known[address]
 
-    def _read(self, address: int) -> str:
-        """Return the name of the type that the class at the address is of; "" where none is there."""
+    def _read(self, address: int) -> _Class | None:
+        """Return the type that the class at the address is of; None where none is there."""
         words, size = self._lookup.process.words, self._lookup.process.pointer_size
         node = words.read(address)
         if not node or node % size:
-            return ""
+            return None
         before = words.read_many(node, _BEFORE_ANCESTORS).tolist()
         # A class's own words that lead to itself are no node's: the ancestors end with a fundamental type.
         if node == address or node not in before[_FEWEST_WORDS:]:
-            return ""
+            return None
         place = before.index(node, _FEWEST_WORDS)
         fundamental = next((each for each in words.read_many(node + place * size, 64) if each <= _MOST_FUNDAMENTAL), 0)
-        if not fundamental:
-            return ""
-        return self._quark_name(before, size)
+        # (ref_count, plugin, counts of children and ancestors, children, data, quark.)
+        data, quark = before[4:6] if size == 8 else before[5:7]
+        name = self._quark_name(quark & 0xFFFF_FFFF) if fundamental else ""
+        if not name or not data or data % size:
+            return None
+        told = words.read_many(data, _DATA).tolist()
+        if address not in told[:-1]:
+            return None
+        sizes = told[told.index(address) + 1]
+        return _Class(name, sizes & 0xFFFF, sizes >> 16 & 0xFFFF)
 
-    def _quark_name(self, node: list[int], size: int) -> str:
+    def _quark_name(self, quark: int) -> str:
         quarks = self._quark_table()
-        # (ref_count, plugin, counts of children and ancestors, children, data: the quark is next.)
-        quark = node[5] & 0xFFFF_FFFF if size == 8 else node[6]
         if not 0 < quark < len(quarks):
             return ""
         text = text_at(self._lookup.process.memory, quarks[quark], 200).decode("ascii", "replace")
