@@ -53,7 +53,6 @@ CASES = {
     "a slab of them": (words(PLAIN, 1, 0, 7, 7, 0) * 20, 1016, ""),
     "what is too small": (words(PLAIN, 1, 0), 24, ""),
     "a type's data": (words(LIBRARY, 136, 0, 0, 0, 0, 0, PLAIN, 40, 0), 88, ""),
-    "a table of classes": (words(PLAIN, PRIVATE, PLAIN, PRIVATE, 0), 40, ""),
 }
 
 
