@@ -41,7 +41,7 @@ def test_what_a_block_is_is_found_behind_its_first_word(flags):
 
 # Each object has one reference too many, and is told by its address.
 SCRIPT = """\
-import ctypes, gc, os, signal
+import ctypes, datetime, gc, os, signal
 increment = ctypes.pythonapi.Py_IncRef
 increment.argtypes = [ctypes.py_object]
 class Session: pass
@@ -58,13 +58,18 @@ makers = [
     lambda i: {i, i + 500},
     lambda i: 10**40 + i,
     lambda i: bytearray(b"%d" % i),
+    lambda i: datetime.datetime.fromtimestamp(i),
+    lambda i: datetime.datetime.fromtimestamp(i, datetime.timezone.utc),
+    lambda i: datetime.time(i % 24),
 ]
 told = []
 for make in makers:
     for i in range(40):
         lost = make(i)
         increment(lost)
-        told.append("lost %#x %s" % (id(lost), type(lost).__name__))
+        module = type(lost).__module__
+        name = type(lost).__name__ if module in ("builtins", "__main__") else module + "." + type(lost).__name__
+        told.append("lost %#x %s" % (id(lost), name))
 del lost
 os.write(1, ("\\n" + "\\n".join(told) + "\\n").encode())
 os.kill(os.getpid(), signal.SIGUSR1)
@@ -87,4 +92,5 @@ def test_objects_of_cpython_have_their_types_names(tmp_path):
     for address, name in names.items():
         what = next((found[address - each] for each in HEADERS if address - each in found), "")
         calls[name, what] += 1
-    assert calls == {(name, f"Python {name}"): 40 for name, _ in calls}
+    expected = Counter(names.values())
+    assert calls == {(name, f"Python {name}"): count for name, count in expected.items()} and len(expected) == 13

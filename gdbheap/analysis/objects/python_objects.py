@@ -31,8 +31,9 @@ _LARGEST = 1 << 20
 _COUNT = 4
 _MOST_COUNTED = 0x40_0000
 _FOR_EVER = 0x3F00_0000
-# A str has its characters right behind a part of its struct, in place of the rest of it.
-_SHORTER = {"str": 5}
+# A str has its characters right behind a part of its struct, in place of the rest of it; what tells a time without a
+# zone has no room for one.
+_SHORTER = {"str": 5, "datetime.datetime": 5, "datetime.time": 4}
 # Where the words that are of interest lie: in a list its items, in a dict its keys (then its values).
 _OWNED = {
     "list": ((3, "list's items"),),
