@@ -9,9 +9,11 @@ from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.libstdcxx import NodeKind, node_kind, value_of
 from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.variant_storages import held_in, variant_in
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import NONE
+from gdbheap.types.type_book import TypeBook
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,6 +60,47 @@ class Signs:
         if kind is ContainerKind.HASH_TABLE:
             return self._hash_table(address, words)
         return self._deque(words)
+
+    def of_variants(self, number: int, address: Words) -> Scores:
+        """Return what speaks for objects of this type at the addresses by what the std::variants in them hold: as their
+        indices say; -1 where an index says nothing, or not what is there."""
+        book = self._state.book
+        total = np.zeros(len(address), np.int32)
+        wrong = np.zeros(len(address), np.bool_)
+        for offset, storage in self._variants(number):
+            variant = variant_in(book, storage)
+            if variant is None:
+                continue
+            start = address + np.uint64(offset)
+            index = self._numbers(start + np.uint64(variant.index), variant.width)
+            wrong |= (index >= np.uint64(len(variant.arms))) & (index != np.uint64((1 << (8 * variant.width)) - 1))
+            for arm, held in enumerate(variant.arms):
+                here = np.flatnonzero(index == np.uint64(arm))
+                for inner in held_in(book, held) if len(here) else ():
+                    for place, container in containers_in(book, inner)[:_MOST_IN_ELEMENT]:
+                        said = self.of_container(container, start[here] + np.uint64(variant.union + place))
+                        wrong[here] |= said < 0
+                        # (That an index, other than 0, goes with what is there is no accident either.)
+                        total[here] += said + np.where((said > 0) & (arm > 0), _STRONG, 0)
+        found: Scores = np.where(wrong, np.int32(-1), total).astype(np.int32)
+        return found
+
+    def _variants(self, number: int) -> tuple[tuple[int, int], ...]:
+        """Return (offset, type) of the storages of std::variants in every object of a type."""
+        known = self._state.with_variants
+        if number not in known:
+            known[number] = containers_in(self._state.book, number, _is_variant)[:_MOST_IN_ELEMENT]
+        return known[number]
+
+    def has_variants(self, number: int) -> bool:
+        """Whether objects of the type have std::variants in them."""
+        return bool(self._variants(number))
+
+    def _numbers(self, address: Words, width: int) -> Words:
+        """Return the number of so many bytes at each address."""
+        size = np.uint64(self._size)
+        words: Words = self._read(address - address % size, 1)[:, 0] >> (address % size * np.uint64(8))
+        return words & np.uint64((1 << (8 * width)) - 1) if width < self._size else words
 
     def of_node(self, number: int, blocks: NDArray[np.int32]) -> Scores:
         """Return what speaks for it that blocks are nodes of this type; -1: they are none."""
@@ -199,3 +242,8 @@ class Signs:
         words = self._read(address - address % size, 1)[:, 0]
         octets: Words = words >> (address % size * np.uint64(8)) & np.uint64(0xFF)
         return octets
+
+
+def _is_variant(book: TypeBook, number: int) -> ContainerKind | None:
+    """Return a kind, any, for a std::variant's storage, and None for all else."""
+    return ContainerKind.STRING if variant_in(book, number) is not None else None

@@ -74,20 +74,27 @@ def _told(state: TypingState) -> Iterator[Claims]:
     room_of = least_room(sizes[structs], state.layouts.overhead)
     signs = Signs(state)
     for room in rooms[np.argsort(-count, kind="stable")][:_MOST_ROOMS].tolist():
-        numbers = [each for each in structs[room_of == room].tolist() if _has_signs(state, each)][:_MOST_TYPES]
+        numbers = [each for each in structs[room_of == room].tolist() if _has_signs(state, signs, each)][:_MOST_TYPES]
         if numbers:
             blocks = unknown[state.room[unknown] == room][:_MOST_BLOCKS].astype(np.int32)
             yield from _best(state, signs, numbers, blocks)
 
 
-def _has_signs(state: TypingState, number: int) -> bool:
+def _has_signs(state: TypingState, signs: Signs, number: int) -> bool:
+    if number not in state.has_signs:
+        state.has_signs[number] = _may_have_signs(state, signs, number)
+    return state.has_signs[number]
+
+
+def _may_have_signs(state: TypingState, signs: Signs, number: int) -> bool:
     if node_kind(state.book, number) is not None:
         return True
     return (
         not is_internal(state.book, number)
         and not is_closure(state.book, number)
         and not is_value(state.book, number)
-        and bool(containers_in(state.book, number))
+        and not state.book.info(number).name.startswith("std::variant<")
+        and (bool(containers_in(state.book, number)) or signs.has_variants(number))
     )
 
 
@@ -120,12 +127,15 @@ def _as_a_whole(state: TypingState, number: int, judged: list[int]) -> int:
     same room: which nothing in it tells; NONE where there are several."""
     book, overhead = state.book, state.layouts.overhead
     room = least_room(np.array([book.info(number).size]), overhead)
+    parts = [number, *state.variants.get(number, ())]
     holders = [
         each
-        for each, place in state.embedded.holders(number)
+        for part in parts
+        for each, place in state.embedded.holders(part)
         if not place
         and each not in judged
         and not is_internal(book, each)
+        and book.info(each).name
         and not book.info(each).name.startswith("std::")
         and least_room(np.array([book.info(each).size]), overhead) == room
     ]
@@ -142,8 +152,9 @@ def _score(state: TypingState, signs: Signs, number: int, blocks: NDArray[np.int
         said = signs.of_container(container, address + np.uint64(offset))
         wrong |= said < 0
         total += said
-    if node_kind(state.book, number) is not None:
-        said = signs.of_node(number, blocks)
+    told = [signs.of_variants(number, address)] if signs.has_variants(number) else []
+    told += [signs.of_node(number, blocks)] if node_kind(state.book, number) is not None else []
+    for said in told:
         wrong |= said < 0
         total += said
     left = np.flatnonzero(~wrong)

@@ -16,6 +16,7 @@ from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.inner import Inner, no_inner
 from gdbheap.analysis.types.slots import Layouts
 from gdbheap.analysis.types.tag import Pool, Tag
+from gdbheap.analysis.types.variant_storages import variants_of
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.distinct import first_of_each
 from gdbheap.process.columns.ranges import Ranges
@@ -111,6 +112,9 @@ class TypingState:
         self.letters = np.zeros(count, np.uint8)
         # Blocks that go with none of the classes of their size that have containers in them.
         self.no_object = np.zeros(count, np.bool_)
+        # Whether a type has containers in it that tell; and where the storages of std::variants lie in it.
+        self.has_signs: dict[int, bool] = {}
+        self.with_variants: dict[int, tuple[tuple[int, int], ...]] = {}
         # Nodes of lists and trees, by their links, of which nothing tells what they hold.
         self.undecided = np.zeros(count, np.bool_)
         # Grows with each change of a type; what was found last by them is good as long as it stands.
@@ -164,6 +168,11 @@ class TypingState:
             if info.kind is TypeKind.STRUCT:
                 found.update((root.address + index * info.size, info.size) for index in range(count))
         return found
+
+    @functools.cached_property
+    def variants(self) -> dict[int, list[int]]:
+        """For each type the storages of std::variants that may hold it."""
+        return variants_of(self.book)
 
     @functools.cached_property
     def pointing(self) -> NDArray[np.bool_]:

@@ -13,7 +13,8 @@ from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.tag import Pool
 from gdbheap.analysis.types.tags import by_tags, rows_told, tagged_part
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.analysis.types.variants import held_by_variants, variant_in
+from gdbheap.analysis.types.variant_storages import variant_in
+from gdbheap.analysis.types.variants import held_by_variants
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, joined_words
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import distinct

@@ -10,7 +10,7 @@ from gdbheap.analysis.types.containers import ContainerKind, Containers
 from gdbheap.analysis.types.libcxx import is_libcxx_node, lay_out_shared, libcxx_targets
 from gdbheap.analysis.types.libcxx_containers import libcxx_kind, libcxx_sizes
 from gdbheap.analysis.types.slots import BYTES, PADDING, Layouts
-from gdbheap.analysis.types.variants import variant_in
+from gdbheap.analysis.types.variant_storages import variant_in
 from gdbheap.types.catalogue import TypeKind
 from gdbheap.types.type_book import TypeBook
 from support.made_types import MadeTypes, base, field
