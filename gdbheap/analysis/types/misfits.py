@@ -3,7 +3,7 @@ else where its pointers should be. They may have been overwritten, or freed and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import NONE, TypeKind
 from gdbheap.types.pointers import begins_with, pointers_of
 from gdbheap.types.type_names import size_of
+from gdbheap.types.typed_root import RootKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,20 +65,25 @@ def find_misfits(process: Process, held: PointerGraph, types: BlockTypes) -> tup
 def _overwritten(process: Process, held: PointerGraph, types: BlockTypes) -> Iterator[Misfit]:
     """Yield the objects that a typed pointer leads to and that have no address at all where the type has a pointer
     which the program uses."""
-    led = np.isin(types.how, (How.VARIABLE, How.MEMBER, How.PART)) & (types.confidence >= Confidence.LIKELY)
+    led = np.isin(types.how, (How.VARIABLE, How.MEMBER, How.PART))
+    doubted = _doubted(types)
+    led &= (types.confidence >= Confidence.LIKELY) | doubted
     single = (types.type != NONE) & (types.count == 0)
     for number in distinct(types.type[single & led]).tolist():
         if not _is_telling(types, number):
             continue
         blocks = np.flatnonzero(single & (types.type == number))
         start = held.blocks.start[blocks] + types.part[blocks]
-        for offset in sorted(pointers_of(types.catalogue, number))[:_MOST_POINTERS]:
+        offsets = sorted(pointers_of(types.catalogue, number))[:_MOST_POINTERS]
+        for offset in offsets:
             words = gather_words(process.memory, process.pointer_size, start + np.uint64(offset), 1)[:, 0]
             wrong = _not_canonical(process, words)
             if np.count_nonzero(~wrong) >= _UNUSED and not words[~wrong].any():
                 continue  # never written: what lay there before
             for at in np.flatnonzero(wrong & led[blocks]).tolist():
                 block = int(blocks[at])
+                if doubted[block] and not _leads_anywhere(process, int(start[at]), offsets):
+                    continue  # all of it is something else: the pointer to it was left behind
                 yield Misfit(
                     block,
                     int(types.parent[block]),
@@ -87,6 +93,27 @@ def _overwritten(process: Process, held: PointerGraph, types: BlockTypes) -> Ite
                     "not a pointer",
                     offset,
                 )
+
+
+def _doubted(types: BlockTypes) -> NDArray[np.bool_]:
+    """Return which blocks lasting pointers say the types of, though their own bytes speak against these."""
+    doubted = (types.type != NONE) & (types.confidence == Confidence.POSSIBLE)
+    doubted[list(types.alternatives)] = False
+    local = [each for each in types.roots if each.kind is RootKind.LOCAL]
+    for block in np.flatnonzero(doubted & (types.parent < 0)).tolist():
+        place = int(types.parent_place[block])
+        stale = any(0 <= place - each.address < max(size_of(types.catalogue, each.type), 1) for each in local)
+        doubted[block] = place > 0 and not stale
+    return doubted
+
+
+def _leads_anywhere(process: Process, start: int, offsets: Iterable[int]) -> bool:
+    """Whether any of an object's pointers is an address of something."""
+    try:
+        words = [process.words.read(start + offset) for offset in offsets]
+    except MemoryFault:
+        return False
+    return any(word and process.address_space.find(word) is not None for word in words)
 
 
 def _not_canonical(process: Process, words: NDArray[np.uint64]) -> NDArray[np.bool_]:

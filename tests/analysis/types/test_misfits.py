@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,14 +12,26 @@ import pytest
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.misfits import find_misfits
 from gdbheap.machine.x86.machines import X86_64
+from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.memory import ImageMemory
+from gdbheap.process.process import Process
+from gdbheap.types.typed_root import RootKind, TypedRoot
 from support.made_types import MadeTypes, field
 
 START, ROOM, GARBAGE = 0x7000_0000, 0x20, 0x4141414141414141
 
 
-def misfits(objects: list[tuple[int, int]]) -> list[int]:
-    """Return the overwritten ones of these (used, unused) nodes, of which other nodes' `used` tell."""
+VARIABLE, LOCAL = 0x1000, 0x9000
+
+
+def misfits(
+    objects: list[tuple[int, int]],
+    confidence: Confidence = Confidence.LIKELY,
+    place: int = VARIABLE,
+    alternatives: Sequence[int] = (),
+) -> list[int]:
+    """Return the overwritten ones of these (used, unused) nodes, of which other nodes' `used` tell. `place` is where
+    the first's variable lies."""
     made = MadeTypes()
     node = made.declare()
     pointer = made.pointer(node)
@@ -36,13 +49,16 @@ def misfits(objects: list[tuple[int, int]]) -> list[int]:
         type=np.full(count, node, np.int32),
         count=np.zeros(count, np.int32),
         part=np.zeros(count, np.uint32),
-        confidence=np.full(count, Confidence.LIKELY, np.uint8),
+        confidence=np.full(count, confidence, np.uint8),
         how=np.full(count, How.MEMBER, np.uint8),
         parent=np.full(count, -1, np.int32),
-        parent_place=np.zeros(count, np.uint64),
+        parent_place=np.array([place] + [0] * (count - 1), np.uint64),
+        alternatives=dict.fromkeys(alternatives, (node,)),
+        roots=(TypedRoot("kept", pointer, VARIABLE), TypedRoot("it", pointer, LOCAL, RootKind.LOCAL)),
         dead=np.zeros(0, np.bool_),
     )
-    process = SimpleNamespace(memory=ImageMemory([(START, memory)]), pointer_size=8, machine=X86_64)
+    image = ImageMemory([(START, memory)])
+    process = Process("core", X86_64, image, AddressSpace((VMA(START, START + len(memory), "rw-p"),)), ())
     return [each.block for each in find_misfits(process, held, types)]
 
 
@@ -61,3 +77,13 @@ def test_what_lay_there_before_a_member_that_no_object_uses_is_no_fault():
 
 def test_of_few_objects_each_is_told():
     assert misfits([(START, 0), (START, GARBAGE)]) == [1]
+
+
+def test_what_its_own_bytes_speak_against_is_told_where_a_lasting_variable_says_its_type():
+    """A local variable may be stale, what may be of several types is not known to be overwritten, and where no pointer
+    leads anywhere, a variable was left behind that led to another object."""
+    overwritten, doubted = [(GARBAGE, START)], Confidence.POSSIBLE
+    assert misfits(overwritten, doubted, VARIABLE) == [0]
+    assert misfits(overwritten, doubted, LOCAL) == []
+    assert misfits(overwritten, doubted, VARIABLE, alternatives=[0]) == []
+    assert misfits([(GARBAGE, GARBAGE)], doubted, VARIABLE) == []
