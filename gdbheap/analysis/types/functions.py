@@ -41,6 +41,9 @@ def function_claims(state: TypingState) -> Iterator[Claims]:
     size = state.layouts.pointer_size
     finder = _Held(state)
     for place, word in (_in_blocks(state), _in_roots(state)):
+        # (To look at a function's code takes long: only where a manager would have a block to manage.)
+        held = _near_pointers(state, place)
+        place, word = place[held], word[held]
         values, _, which = coded(word)
         for index in np.argsort(-np.bincount(which), kind="stable")[:_MOST].tolist():
             found = finder.held_by(int(values[index]))
@@ -48,6 +51,17 @@ def function_claims(state: TypingState) -> Iterator[Claims]:
                 name, types, offset = found
                 owners = place[which == index] - np.int64(offset * size).astype(np.uint64)
                 yield from finder.claimed(name, types, owners)
+
+
+def _near_pointers(state: TypingState, place: Words) -> NDArray[np.bool_]:
+    """Return at which places a manager may lie that has something in a block: what leads to the block's start is two
+    words in front of it (std::function), or right behind it (std::any)."""
+    size = np.uint64(state.layouts.pointer_size)
+    found = np.zeros(len(place), np.bool_)
+    for near in (place - np.uint64(2) * size, place + size):
+        words = gather_words(state.process.memory, int(size), near, 1)[:, 0]
+        found |= state.starting_at(words) >= 0
+    return found
 
 
 def name_closures(state: TypingState) -> None:

@@ -97,7 +97,7 @@ def _overwritten(process: Process, held: PointerGraph, types: BlockTypes) -> Ite
 
 def _doubted(types: BlockTypes) -> NDArray[np.bool_]:
     """Return which blocks lasting pointers say the types of, though their own bytes speak against these."""
-    doubted = (types.type != NONE) & (types.confidence == Confidence.POSSIBLE)
+    doubted: NDArray[np.bool_] = (types.type != NONE) & (types.confidence == Confidence.POSSIBLE)
     doubted[list(types.alternatives)] = False
     local = [each for each in types.roots if each.kind is RootKind.LOCAL]
     for block in np.flatnonzero(doubted & (types.parent < 0)).tolist():
