@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
+from gdbheap.process.address_space import joined
 from gdbheap.session.catalogues import joined_catalogue, typed_roots
 from gdbheap.session.object_names import lookup
 from gdbheap.session.pointer_graph import pointer_graph
@@ -63,8 +64,9 @@ def _found_types(target: Target, held: PointerGraph, catalogue: Catalogue) -> Bl
     from gdbheap.analysis.types.typing_state import TypeSources
     from gdbheap.session.function_types import types_in_function
 
-    functions = types_in_function(target, catalogue)
-    return find_types(TypeSources(target.process, catalogue, typed_roots(target), lookup(target), functions), held)
+    functions, own = types_in_function(target, catalogue), joined(target.heap().own_ranges())
+    sources = TypeSources(target.process, catalogue, typed_roots(target), lookup(target), functions, own)
+    return find_types(sources, held)
 
 
 def types_are_known(target: Target) -> bool:

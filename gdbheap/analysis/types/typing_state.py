@@ -40,13 +40,15 @@ _MOST_ELEMENTS = 256
 class TypeSources:
     """What types are known from: the process's memory, its debug information, its typed roots, `lookup`, which tells
     symbols' names and classes, and what tells the structs that a function's variables point to (None: nobody
-    does)."""
+    does). `own`: what is the allocator's, [start, end) in order and apart; pointers into its own variables are what
+    freed blocks leave behind."""
 
     process: Process
     catalogue: Catalogue
     roots: tuple[TypedRoot, ...]
     lookup: Lookup | None
     types_in_function: Callable[[int], Sequence[int]] | None = None
+    own: Sequence[tuple[int, int]] = ()
 
 
 class TypingState:
@@ -143,13 +145,14 @@ class TypingState:
 
     @functools.cached_property
     def static_words(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
-        """(block, offset in it, word) of each aligned word of a block that points into a file's mapping."""
+        """(block, offset in it, word) of each aligned word of a block that points into a file's mapping, but for the
+        allocator's variables."""
         blocks, static = self.held.blocks, self.graph.static
         if static is None or not len(static.word):
             return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.uint64)
         block, word = blocks.starts.before(static.place).astype(np.int64, copy=False), static.word
         place = (static.place - blocks.start[block]).astype(np.int64)
-        inside = (block >= 0) & (static.place < blocks.end[block])
+        inside = (block >= 0) & (static.place < blocks.end[block]) & ~Ranges(self.sources.own).hold(word)
         if inside.all():
             return block, place, word
         return block[inside], place[inside], word[inside]
