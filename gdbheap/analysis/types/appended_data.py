@@ -9,8 +9,9 @@ from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.evidence import evidence, oddities
 from gdbheap.analysis.types.explained import explained
+from gdbheap.analysis.types.fits import least_room
 from gdbheap.analysis.types.gaps import gaps_are_used
-from gdbheap.analysis.types.slots import MIXED, VOID
+from gdbheap.analysis.types.slots import BYTES, MIXED, PADDING, VOID
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import codes_of, distinct, firsts_of
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _LONGEST_HEADER = 16
 _FEWEST, _KNOWN = 3, 3
 _MOST_GROUPS = 256
+# So many sizes of blocks are looked at in each group, and so many structs that are just as large.
+_MOST_ROOMS, _MOST_RIVALS = 64, 64
 # A std::string's own buffer is no longer.
 _OWN_TEXT = 16
 
@@ -45,7 +48,7 @@ def appended_data(state: TypingState) -> Claims:
         if count[group] >= _FEWEST:
             place, offset = int(graph.place[own[first[group]]]), int(graph.offset[own[first[group]]])
             blocks = distinct(graph.source[own[which == group]])
-            found.append(_of_group(state, blocks, place, _having(state, kinds, place, offset)))
+            found.append(_of_group(state, blocks, (place, offset), _having(state, kinds, place, offset)))
     return joined(found)
 
 
@@ -78,7 +81,8 @@ def _having(state: TypingState, kinds: list[int], place: int, offset: int) -> li
     return found
 
 
-def _of_group(state: TypingState, blocks: NDArray[np.int32], place: int, kinds: list[int]) -> Claims:
+def _of_group(state: TypingState, blocks: NDArray[np.int32], where: tuple[int, int], kinds: list[int]) -> Claims:
+    """Return claims of the blocks that have a pointer at the first place to the second, in themselves."""
     sound = []
     for number in kinds:
         bad = evidence(state, number, blocks)[1] + oddities(state, number, blocks)
@@ -87,10 +91,36 @@ def _of_group(state: TypingState, blocks: NDArray[np.int32], place: int, kinds: 
     kinds, sound = [kinds[row] for row in left], [sound[row] for row in left]
     if not sound:
         return joined([])
-    alone = np.sum(sound, axis=0) == 1
+    alone = (np.sum(sound, axis=0) == 1) & ~_as_a_whole(state, blocks, *where)
     return joined(
         [
             claims(blocks[alone & fine], number, How.APPENDED, Confidence.LIKELY, whole=False)
             for number, fine in zip(kinds, sound)
         ]
     )
+
+
+def _as_a_whole(state: TypingState, blocks: NDArray[np.int32], place: int, offset: int) -> NDArray[np.bool_]:
+    """Return which of the blocks may as well be one struct that has a pointer at the place to a part of itself at the
+    offset (a vector's to its own first elements): one with just the room that malloc gives for it."""
+    found = np.zeros(len(blocks), np.bool_)
+    kinds, sizes = state.book.kinds_and_sizes()
+    structs = np.flatnonzero((kinds == TypeKind.STRUCT) & (sizes > max(place, offset)))
+    room_of = least_room(sizes[structs], state.layouts.overhead)
+    word = place // state.layouts.pointer_size
+    for room in distinct(state.room[blocks]).tolist()[:_MOST_ROOMS]:
+        for number in structs[room_of == room].tolist()[:_MOST_RIVALS]:
+            here = np.flatnonzero((state.room[blocks] == room) & ~found)
+            code = int(state.layouts.of(number).codes[word]) if len(here) else PADDING
+            if code >= 0 and _has_at(state, number, offset, code):
+                bad = evidence(state, number, blocks[here])[1] + oddities(state, number, blocks[here])
+                found[here] = (bad == 0) & explained(state, number, blocks[here])
+    return found
+
+
+def _has_at(state: TypingState, number: int, offset: int, code: int) -> bool:
+    """Whether a type has raw bytes, or what the pointer leads to, at the offset in it."""
+    if state.book.info(code).kind not in (TypeKind.STRUCT, TypeKind.POINTER) or offset % state.layouts.pointer_size:
+        return False
+    raw = int(state.layouts.of(number).codes[offset // state.layouts.pointer_size]) == BYTES
+    return raw or code in state.embedded.at(number, offset)

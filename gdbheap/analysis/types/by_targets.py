@@ -22,7 +22,7 @@ from gdbheap.analysis.types.disputed import undisputed
 from gdbheap.analysis.types.evidence import evidence, first_words
 from gdbheap.analysis.types.fits import ALIGNMENT, fits, least_room
 from gdbheap.analysis.types.kin_arrays import KinArrays
-from gdbheap.analysis.types.libstdcxx import is_closure, is_internal
+from gdbheap.analysis.types.libstdcxx import is_closure, is_internal, is_value
 from gdbheap.analysis.types.may_be_told import may_be_told, may_grow_to
 from gdbheap.analysis.types.only_type import Alike, goes_with, only_text, only_type
 from gdbheap.analysis.types.shapes import exact_shapes, named_shapes, plain_shapes, shapes_of_several
@@ -329,6 +329,7 @@ class ByTargets:
             alike = [
                 container_kind(state.book, each) is not None
                 or is_internal(state.book, each)
+                or is_value(state.book, each)
                 or is_closure(state.book, each)
                 or not state.book.info(each).name
                 for each in numbers.tolist()

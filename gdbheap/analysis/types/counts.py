@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _MOST_MEMBERS = 32
 
 
-def counted_beside(state: TypingState, words: TypedWords, most: int, size: int) -> NDArray[np.int64]:
+def counted_beside(state: TypingState, words: TypedWords, most: int, size: int, front: int = 0) -> NDArray[np.int64]:
     """Return how many objects of `size` bytes a number beside each word says there are, where malloc gives just the
-    room for so many that `most` fit into; 0 where none says so."""
+    room for so many, behind `front` bytes, that `most` fit into; 0 where none says so."""
     told = np.zeros(len(words), np.int64)
     room = state.room[words.target]
     for slot in distinct(words.slot[words.slot != NO_SLOT]).tolist():
@@ -34,7 +34,8 @@ def counted_beside(state: TypingState, words: TypedWords, most: int, size: int) 
         for offset, width in integers_of(state, number):
             count = read_integers(state, begin + np.uint64(offset), width)
             sound = (count > 0) & (count <= most)
-            sound &= least_room(np.where(sound, count, 0) * size, state.layouts.overhead) == room[here]
+            length = front + np.where(sound, count, 0) * size
+            sound &= least_room(length, state.layouts.overhead) == room[here]
             told[here] = np.where((told[here] == 0) & sound, count, told[here])
     return told
 

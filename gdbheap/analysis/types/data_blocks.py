@@ -29,7 +29,8 @@ def data_blocks(state: TypingState, waiting: TypedWords) -> Claims:
     local = state.layouts.local(np.maximum(waiting.code, -1).astype(np.int32))  # lays out what is not yet
     kind = state.layouts.kind[local]
     is_data = (waiting.code >= 0) & np.isin(kind, (int(TypeKind.CHARACTER), int(TypeKind.SCALAR)))
-    is_data &= (waiting.offset == 0) | ((kind == TypeKind.CHARACTER) & (waiting.offset <= _LONGEST_HEADER))
+    aligned = _are_aligned(state, waiting, is_data)
+    is_data &= (waiting.offset == 0) | ((kind == TypeKind.CHARACTER) & (waiting.offset <= _LONGEST_HEADER)) | aligned
     chosen = np.flatnonzero(is_data)
     order = chosen[np.lexsort((waiting.offset[chosen], waiting.target[chosen]))]
     words = waiting.at(order[np.unique(waiting.target[order], return_index=True)[1]])
@@ -38,7 +39,7 @@ def data_blocks(state: TypingState, waiting: TypedWords) -> Claims:
     is_character = state.layouts.kind[local] == TypeKind.CHARACTER
     text = is_character & is_text(state, words.target, words.offset)
     text &= ~pointing[words.target]
-    plain = ~pointing[words.target] & (words.offset == 0)
+    plain = ~pointing[words.target] & ((words.offset == 0) | _are_aligned(state, words, words.offset > 0))
     confidence = np.where(
         (text | words.many) & (words.offset == 0), words.trust, np.minimum(words.trust, int(Confidence.LIKELY))
     )
@@ -77,4 +78,17 @@ def _of_one_number(state: TypingState, words: TypedWords, size: NDArray[np.int64
     behind = np.arange(held.shape[1])[None, :] * step >= np.maximum(size[here], 1)[:, None]
     behind[:, 0] = True
     found[here] = ~((held != 0) & behind).any(axis=1)
+    return found
+
+
+def _are_aligned(state: TypingState, words: TypedWords, asked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which of those asked for lead to what a program aligned more than malloc does: it keeps in front of it
+    where the block begins."""
+    found, size = np.zeros(len(words), np.bool_), state.layouts.pointer_size
+    rows = np.flatnonzero(asked & (words.offset >= size) & (words.offset <= _LONGEST_HEADER + size))
+    start = state.held.blocks.start[words.target[rows]]
+    order = np.argsort(start, kind="stable")
+    rows, start = rows[order], start[order]
+    place = start + words.offset[rows].astype(np.uint64) - np.uint64(size)
+    found[rows] = gather_words(state.process.memory, size, place)[:, 0] == start
     return found

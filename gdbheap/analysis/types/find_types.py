@@ -18,8 +18,10 @@ from gdbheap.analysis.types.callbacks import Callbacks
 from gdbheap.analysis.types.claims import Claims, joined
 from gdbheap.analysis.types.common_headers import common_headers
 from gdbheap.analysis.types.cookies import counted_arrays
+from gdbheap.analysis.types.counted_behind import counted_behind
 from gdbheap.analysis.types.counted_texts import counted_texts
 from gdbheap.analysis.types.data_blocks import data_blocks
+from gdbheap.analysis.types.erased import Erased
 from gdbheap.analysis.types.handles import handle_arrays
 from gdbheap.analysis.types.held_arrays import held_arrays
 from gdbheap.analysis.types.kin_arrays import settle_arrays
@@ -106,6 +108,7 @@ def _fill(state: TypingState) -> None:
         lambda words: pointer_arrays(state, words),
         lambda words: handle_arrays(state, words),
         lambda words: counted_arrays(state, words),
+        lambda words: counted_behind(state, words),
         tagged_lists.find,
         lambda words: bases(state, embedded, words),
         lambda words: parts(state, embedded, words),
@@ -119,10 +122,11 @@ def _fill(state: TypingState) -> None:
         propagation.follow(register_words(state, [r for r in state.roots if local and r.word is not None]))
         _settle(state, propagation, passes)
     by_targets, static_brothers, static_targets = ByTargets(state), StaticBrothers(state), StaticTargets(state)
-    callbacks, by_values = Callbacks(state), ByValues(state)
+    callbacks, by_values, erased = Callbacks(state), ByValues(state), Erased(state)
     for rounds in range(_MOST_GUESSES):
         # (What follows from this is no guess: it comes before those.)
         told_by_statics = propagation.believe(static_targets.find())
+        told_by_statics += propagation.believe(erased.find())
         told_by_statics += propagation.believe(callbacks.find())
         if told_by_statics:
             _settle(state, propagation, passes)
@@ -158,6 +162,8 @@ def _settle(state: TypingState, propagation: Propagation, passes: list[Pass]) ->
     for _ in range(_MOST_ROUNDS):
         words = propagation.waiting()
         if words is not None and any(propagation.believe(each(words)) for each in passes):
+            continue
+        if propagation.look_into_storage():
             continue
         told = None if words is None else unions(state, words)
         if told is not None and propagation.retype(told):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gdbheap.analysis.types.libstdcxx import instance_of
 from gdbheap.analysis.types.slots import SlotTarget
-from gdbheap.types.catalogue import NONE, MemberKind, TypeInfo, TypeKind
+from gdbheap.types.catalogue import NONE, Member, MemberKind, TypeInfo, TypeKind
 from gdbheap.types.type_book import TypeBook
 
 Targets = Mapping[int, SlotTarget]
@@ -59,8 +59,14 @@ def lay_out_shared(book: TypeBook) -> None:
             info = book.info(number)
             value = _value(book, info)
             if info.kind is TypeKind.STRUCT and value != NONE and book.size(value):
-                members = (replace(each, type=value) if each.name == "__storage_" else each for each in info.members)
+                members = (_storing(book, each, value) if each.name == "__storage_" else each for each in info.members)
                 book.change(number, replace(info, members=tuple(members)))
+
+
+def _storing(book: TypeBook, storage: Member, value: int) -> Member:
+    """Return the member as the object in it, behind the allocator if that has members of its own."""
+    before = book.size(storage.type) - book.size(value)
+    return replace(storage, type=value, offset=storage.offset + max(before, 0))
 
 
 def _value(book: TypeBook, info: TypeInfo) -> int:

@@ -19,7 +19,16 @@ from gdbheap.types.type_names import size_of
 
 _BUFFERS = ("__gnu_cxx::__aligned_membuf<", "__gnu_cxx::__aligned_buffer<")
 # Nobody allocates one of these by itself: nodes and arrays have them in them.
-_VALUES = ("std::pair<", "std::tuple<", "std::__detail::_Hash_node_value", *_BUFFERS)
+_VALUES = (
+    *("std::pair<", "std::tuple<", "std::variant<", "std::optional<", "std::array<"),
+    *("std::__detail::_Hash_node_value", *_BUFFERS),
+)
+# What the two libraries make such of, and pairs of members of which one may be empty.
+_PARTS = (
+    *("std::_Tuple_impl<", "std::_Head_base<", "std::_Optional_", "std::__detail::__variant::", "std::_Sp_ebo_helper<"),
+    *("std::_Vector_base<", "std::__uniq_ptr_", "std::__compressed_pair", "std::__value_type<", "std::__optional_"),
+    *("std::__hash_value_type<", "std::__variant_detail::", "std::__tuple_", "std::__vector_base<"),
+)
 _INTERNAL = ("std::_", "__gnu_cxx::", "__gnu_debug::", "__cxxabiv1::")
 _INLINE = regex(r"^std::(?:__cxx11|__1)::")
 OWN_TEXT = 16
@@ -89,12 +98,18 @@ def value_of(book: TypeBook, number: int) -> tuple[int, int]:
 def is_internal(book: TypeBook, number: int) -> bool:
     """Whether a type is the library's own, which no program allocates by that name, or only as a node."""
     name = _INLINE.sub("std::", book.info(number).name, 1)
-    return name.startswith(_INTERNAL) or (name.startswith("std::") and "::_" in name.rpartition(">")[2])
+    return name.startswith(_INTERNAL) or _is_part(name)
+
+
+def _is_part(name: str) -> bool:
+    """Whether it is the name of what one of the library's classes is made of ("std::vector<int>::_Vector_impl")."""
+    return name.startswith(_PARTS) or (name.startswith("std::") and "::_" in name.rpartition(">")[2])
 
 
 def is_value(book: TypeBook, number: int) -> bool:
     """Whether a type is one that nobody allocates by itself: nodes and arrays have such in them."""
-    return _INLINE.sub("std::", book.info(number).name, 1).startswith(_VALUES)
+    name = _INLINE.sub("std::", book.info(number).name, 1)
+    return name.startswith(_VALUES) or _is_part(name)
 
 
 def is_closure(book: TypeBook, number: int) -> bool:

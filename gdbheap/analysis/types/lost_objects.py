@@ -134,6 +134,7 @@ def _as_a_whole(state: TypingState, number: int, judged: list[int]) -> int:
         for each, place in state.embedded.holders(part)
         if not place
         and each not in judged
+        and book.info(each).name
         and not is_internal(book, each)
         and book.info(each).name
         and not book.info(each).name.startswith("std::")

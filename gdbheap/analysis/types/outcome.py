@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence, Role
-from gdbheap.analysis.types.doubts import doubt_contents
+from gdbheap.analysis.types.doubts import doubt_contents, doubt_pools
 from gdbheap.analysis.types.functions import name_closures
 from gdbheap.analysis.types.root_words import covering_roots, root_words
 from gdbheap.analysis.types.rules import DEAD_RULES
@@ -36,6 +36,7 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
     firm, dead = np.zeros(len(graph.source), np.bool_), np.zeros(len(graph.source), np.bool_)
     firm[typed] = _are_pointers(words) & (words.trust >= Confidence.LIKELY)
     doubt_contents(state)
+    doubt_pools(state, words)
     name_closures(state)
     sure = (state.confidence == Confidence.CERTAIN) & state.whole
     dead[typed] = (words.code == PADDING) & sure[words.parent]

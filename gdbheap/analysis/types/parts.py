@@ -239,7 +239,9 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
         if exact(offset + size):
             found.append(_Guess(number, offset, 0, How.PART, 1))
         return found
-    if fits_loosely(np.array([room]), np.array([size]), layouts.overhead)[0]:
+    # (Rather is it more than a base class.)
+    loose = not embedded.derived(number) and fits_loosely(np.array([room]), np.array([size]), layouts.overhead)[0]
+    if loose or exact(size):
         found.append(_Guess(number, 0, 0, How.MEMBER, 1))
     count, derived = room // size, _derived(state, number, room)
     # (A block with pages of its own is rounded up to these.)

@@ -14,6 +14,7 @@ from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.inner_objects import enter_inner, inner_claims
 from gdbheap.analysis.types.libstdcxx import is_value
 from gdbheap.analysis.types.narrow import PlainLoop, lists_from
+from gdbheap.analysis.types.own_storage import OwnStorage
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords, Wanted, joined_words, words_of
 from gdbheap.lazy import np
@@ -44,6 +45,7 @@ class Propagation:
         # Words that lead into blocks of which a part is known.
         self._into: list[TypedWords] = []
         self._tried: set[int] = set()
+        self._storage = OwnStorage(state)
         self._plain_loop = PlainLoop(state, self.has_larger)
         # The places of words of unions whose type is known, ascending.
         self._retyped = np.empty(0, np.uint64)
@@ -109,6 +111,14 @@ class Propagation:
             self.follow(self._words(self.state.take(arrays)))
             self.follow(enter_inner(self.state, inner))
         return found
+
+    def look_into_storage(self) -> int:
+        """Go on from elements that lie in raw bytes of the objects that point to them; return how many there are."""
+        words = self._storage.find()
+        if words is None:
+            return 0
+        self.follow(enter_inner(self.state, words))
+        return len(words)
 
     def waiting(self) -> TypedWords | None:
         """Return the words whose targets have no type yet, None where there are none."""

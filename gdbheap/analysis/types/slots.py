@@ -221,9 +221,12 @@ class Layouts:
             if self._is_letter(member.type):
                 # One alone is no raw memory: what lies in its word is no pointer.
                 inner = WordLayout(np.array([PLAIN], np.int32), np.zeros(1, np.bool_), 1)
-            at = member.offset // self.pointer_size
+            # (The offset of a bit-field is that of its first byte.)
+            unit = max(inner.size, 1) if member.kind is MemberKind.BIT_FIELD else 1
+            offset = member.offset // unit * unit
+            at = offset // self.pointer_size
             is_union = info.kind is TypeKind.UNION
-            self._put(number, codes, at, self._aligned(inner, member.offset), is_union)
+            self._put(number, codes, at, self._aligned(inner, offset), is_union)
             inside = slice(at, at + len(inner.many))
             many[inside] |= inner.many[: len(many[inside])]
             self._mix(number, at, self.book.stripped(member.type), len(inner.codes), words)
@@ -261,9 +264,17 @@ class Layouts:
             here[index] = MIXED
 
     def _mix(self, number: int, at: int, inner: int, count: int, words: int) -> None:
-        """Take over what the member's own unions hold."""
+        """Take over what the member's own unions hold, an array's elements' too."""
+        step = 0
+        for _ in range(_DEEPEST):
+            if inner == NONE or self.book.info(inner).kind is not TypeKind.ARRAY:
+                break
+            inner = self.book.stripped(self.book.info(inner).target)
+            step = self.book.size(inner) // self.pointer_size
+        if not any((inner, index) in self.mixed for index in range(min(count, step or count))):
+            return
         for index in range(min(count, words - at)):
-            within = self.mixed.get((inner, index))
+            within = self.mixed.get((inner, index % step if step else index))
             if within is not None:
                 before = self.mixed.get((number, at + index), ())
                 self.mixed[number, at + index] = (*before, *(each for each in within if each not in before))
